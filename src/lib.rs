@@ -1,0 +1,2 @@
+//! qstash-guard.
+pub mod simulator;

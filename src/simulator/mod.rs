@@ -1,0 +1,1 @@
+//! An in-memory QStash for trying and testing.
