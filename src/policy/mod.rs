@@ -1,0 +1,13 @@
+//! What the guard allows. Pure: a request's parts and a [`Policy`] in, a verdict out; no I/O, no async, no clock.
+
+mod decide;
+mod permit;
+pub mod refusal;
+mod route;
+mod rules;
+
+pub use decide::{bulk_cancel, malformed_selection};
+pub use permit::{Permit, Verdict};
+pub use refusal::{Code, Refusal, Violation};
+pub use route::{Route, Routed, route};
+pub use rules::{BulkCancel, MAX_MESSAGE_IDS, Mode, Operations, OperationsFault, Policy, Treatment};

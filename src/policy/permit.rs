@@ -1,0 +1,43 @@
+//! Proof that a request may go on.
+
+use super::refusal::{Refusal, Violation};
+use super::rules::Mode;
+
+/// Proof that the policy let a request through. Forwarding takes one, and only this module's functions make one, so a
+/// path that forgets to ask does not compile.
+#[derive(Debug)]
+pub struct Permit(());
+
+/// What the policy says of a request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may go on.
+    Allow(Permit),
+    /// It would have been refused, but the policy only monitors: it goes on, and this is recorded.
+    WouldDeny(Permit, Refusal),
+    /// It is refused.
+    Deny(Refusal),
+}
+
+impl Verdict {
+    /// Turns violations into a verdict: the one place where a permit is made.
+    pub(super) fn of(mode: Mode, violations: Vec<Violation>) -> Self {
+        match (Refusal::of(violations), mode) {
+            (None, _) => Verdict::Allow(Permit(())),
+            (Some(refusal), Mode::Monitor) => Verdict::WouldDeny(Permit(()), refusal),
+            (Some(refusal), Mode::Enforce) => Verdict::Deny(refusal),
+        }
+    }
+
+    /// The verdict with a later refusal (a rate limit's) taken into account: it denies, or under monitor mode joins
+    /// what would have been denied.
+    #[must_use]
+    pub fn and(self, mode: Mode, later: Option<Refusal>) -> Self {
+        match (self, later) {
+            (verdict, None) | (verdict @ Verdict::Deny(_), Some(_)) => verdict,
+            (_, Some(refusal)) if mode == Mode::Enforce => Verdict::Deny(refusal),
+            (Verdict::Allow(permit), Some(refusal)) => Verdict::WouldDeny(permit, refusal),
+            (Verdict::WouldDeny(permit, first), Some(refusal)) => Verdict::WouldDeny(permit, first.joined(refusal)),
+        }
+    }
+}

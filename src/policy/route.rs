@@ -1,0 +1,74 @@
+//! Which operation a request is, and which way it goes: the judgement that every request gets.
+
+use super::permit::{Permit, Verdict};
+use super::refusal::{Code, Violation};
+use super::rules::{Policy, Treatment};
+use crate::qstash::destination;
+use crate::qstash::operation::{Operation, Verb};
+use crate::qstash::target::{Ambiguity, Target};
+
+/// A request's operation and the way it goes.
+#[derive(Debug)]
+pub struct Routed {
+    /// The operation that the judged copy names.
+    pub operation: Operation,
+    /// The way.
+    pub route: Route,
+}
+
+/// The way of a request.
+#[derive(Debug)]
+pub enum Route {
+    /// It passes unread.
+    Pass(Permit),
+    /// What it selects must be read and judged. Violations found so far (only under monitor mode) are carried along.
+    Inspect(Vec<Violation>),
+    /// Judged without being read: refused, or to be recorded as such.
+    Judged(Verdict),
+}
+
+/// Judges a request by its method and path. `overridden` tells whether it carries a method-override header.
+///
+/// Allocates nothing for a request that passes (see [`Target::read`] for odd paths).
+pub fn route(policy: &Policy, method: &str, path: &[u8], overridden: bool) -> Routed {
+    let verb = Verb::read(method);
+    let target = Target::read(path);
+    let operation = target.operation(verb);
+    let guards = |op| policy.operations.must_be_unambiguous(op);
+    let ambiguity = target.is_ambiguous(verb, guards).map(Ambiguity::message).or_else(|| {
+        (overridden && target.reaches(guards)).then_some(
+            "A method-override header may turn this request into a bulk cancel; send it without one.".into(),
+        )
+    });
+    let treatment = policy.operations.of(operation);
+    let violation = if let Some(message) = ambiguity {
+        Some(Violation::new(Code::AmbiguousRequest, message))
+    } else if treatment == Treatment::Deny {
+        Some(Violation::new(
+            Code::OperationDenied,
+            format!("The policy denies {operation}; ask whoever keeps it (policy.operations) if you need it."),
+        ))
+    } else if !policy.qstash_destinations && destination::is_qstash(operation, path, &policy.upstream_host) {
+        Some(Violation::new(
+            Code::DestinationIsQstash,
+            "The destination is QStash itself: the message would make it send a request that the guard never sees; \
+             send that request through the guard instead.",
+        ))
+    } else {
+        None
+    };
+    let route = match (violation, treatment) {
+        (None, Treatment::Guard) => Route::Inspect(Vec::new()),
+        (None, _) => match Verdict::of(policy.mode, Vec::new()) {
+            Verdict::Allow(permit) => Route::Pass(permit),
+            verdict => Route::Judged(verdict),
+        },
+        (Some(violation), treatment) => match Verdict::of(policy.mode, vec![violation]) {
+            Verdict::WouldDeny(_, refusal) if treatment == Treatment::Guard => {
+                Route::Inspect(refusal.violations().cloned().collect())
+            }
+            verdict => Route::Judged(verdict),
+        },
+    };
+    Routed { operation, route }
+}

@@ -1,0 +1,191 @@
+//! How a QStash token travels: `Authorization: Bearer`, or a query pair named `qstash_token`.
+//!
+//! Nothing here can print a token: [`Token`] has no `Display` and a `Debug` that says nothing, and its bytes are
+//! overwritten when it goes.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::query;
+use super::selection::TOKEN_PARAMETER;
+
+/// A token, kept out of every log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Zeroizing<Vec<u8>>);
+
+impl Token {
+    /// The token in `Authorization` form: `Bearer <token>`.
+    pub fn to_bearer(&self) -> Zeroizing<Vec<u8>> {
+        let mut value = Zeroizing::new(Vec::with_capacity(7 + self.0.len()));
+        value.extend_from_slice(b"Bearer ");
+        value.extend_from_slice(&self.0);
+        value
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// The first 12 hexadecimal digits of a token's SHA-256: enough to tell tokens apart, useless to guess one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 6]);
+
+impl Fingerprint {
+    /// The fingerprint of the token alone, without its scheme.
+    pub fn of(token: &[u8]) -> Self {
+        let digest = Sha256::digest(token);
+        let mut first = [0; 6];
+        first.copy_from_slice(&digest[..6]);
+        Fingerprint(first)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What a request shows as its credential, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Shown<'a> {
+    /// The token of the one `Authorization: Bearer` line, if that is what it is.
+    pub bearer: Option<&'a [u8]>,
+    /// Whether there is an Authorization of another scheme.
+    pub other_scheme: bool,
+    /// The one query pair, if there is one.
+    pub query: Option<QueryToken>,
+}
+
+/// A `qstash_token` pair found in a query.
+#[derive(Debug, PartialEq, Eq)]
+pub struct QueryToken {
+    /// The token, percent-decoded, `+` kept; `None` where the value is empty.
+    pub token: Option<Token>,
+    start: usize,
+    end: usize,
+}
+
+/// Why a credential cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialFault {
+    /// More than one Authorization line.
+    TwoAuthorizations,
+    /// More than one `qstash_token` pair.
+    TwoQueryTokens,
+    /// A bearer header and a query token that differ.
+    Differing,
+    /// A query token that is no token68 (RFC 6750 section 2.1).
+    Malformed,
+}
+
+impl CredentialFault {
+    /// One sentence for the client.
+    pub const fn message(self) -> &'static str {
+        match self {
+            CredentialFault::TwoAuthorizations => "There is more than one Authorization header; send one.",
+            CredentialFault::TwoQueryTokens => "The query has more than one qstash_token; send the token once.",
+            CredentialFault::Differing => {
+                "The Authorization header and qstash_token hold different tokens; send the one you mean."
+            }
+            CredentialFault::Malformed => {
+                "The value of qstash_token has a character that no token has (RFC 6750, token68); percent-encode it once."
+            }
+        }
+    }
+}
+
+/// Reads what a request shows. Allocates only where there is a query token.
+///
+/// # Errors
+/// [`CredentialFault`] where there is more than one line or pair, where they differ, or where the pair holds no token.
+pub fn read<'a>(
+    authorization: impl IntoIterator<Item = &'a [u8]>,
+    query: Option<&[u8]>,
+) -> Result<Shown<'a>, CredentialFault> {
+    let mut lines = authorization.into_iter();
+    let line = lines.next();
+    if lines.next().is_some() {
+        return Err(CredentialFault::TwoAuthorizations);
+    }
+    let bearer = line.and_then(bearer_token);
+    let query = query.map_or(Ok(None), query_token)?;
+    if let (Some(bearer), Some(QueryToken { token: Some(token), .. })) = (bearer, &query)
+        && bearer != token.0.as_slice()
+    {
+        return Err(CredentialFault::Differing);
+    }
+    Ok(Shown { bearer, other_scheme: line.is_some() && bearer.is_none(), query })
+}
+
+impl Shown<'_> {
+    /// The fingerprint of the token shown: the bearer's, else the query's.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        let query = self.query.as_ref().and_then(|pair| pair.token.as_ref());
+        self.bearer.or_else(|| query.map(|token| token.0.as_slice())).map(Fingerprint::of)
+    }
+}
+
+impl QueryToken {
+    /// The query without the pair and one `&` beside it; `None` where nothing is left. All other bytes stay.
+    pub fn cut_from(&self, query: &str) -> Option<String> {
+        let (before, after) = (&query[..self.start], &query[self.end..]);
+        let rest = match (before.strip_suffix('&'), after.strip_prefix('&')) {
+            (Some(before), _) => [before, after].concat(),
+            (None, Some(after)) => [before, after].concat(),
+            (None, None) => [before, after].concat(),
+        };
+        (!rest.is_empty()).then_some(rest)
+    }
+}
+
+/// The token of an `Authorization` value whose scheme is Bearer, in any letter case, spaces around it trimmed.
+pub fn bearer_token(value: &[u8]) -> Option<&[u8]> {
+    let value = value.trim_ascii();
+    let (scheme, token) = value.split_at_checked(6)?;
+    let separated = token.first().is_some_and(u8::is_ascii_whitespace);
+    (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(|| token.trim_ascii())
+}
+
+/// Whether `Upstash-Header-Forward` is on: any value but `false`.
+pub fn forwards_headers(value: &[u8]) -> bool {
+    !value.trim_ascii().eq_ignore_ascii_case(b"false")
+}
+
+/// Whether the query turns `upstash-header-forward` on.
+pub fn query_forwards_headers(query: &[u8]) -> bool {
+    query::raw_pairs(query).map(|(_, pair)| query::split(pair)).any(|(name, value)| {
+        query::is_named(name, b"upstash-header-forward", true)
+            && query::percent_decoded(value).is_none_or(|value| forwards_headers(&value))
+    })
+}
+
+fn query_token(query: &[u8]) -> Result<Option<QueryToken>, CredentialFault> {
+    let mut pairs = query::raw_pairs(query)
+        .filter(|(_, pair)| query::is_named(query::split(pair).0, TOKEN_PARAMETER.as_bytes(), false));
+    let Some((start, pair)) = pairs.next() else { return Ok(None) };
+    if pairs.next().is_some() {
+        return Err(CredentialFault::TwoQueryTokens);
+    }
+    let value = query::percent_decoded(query::split(pair).1).map(Zeroizing::new).ok_or(CredentialFault::Malformed)?;
+    let token = match value.as_slice() {
+        b"" => None,
+        value if is_token68(value) => Some(Token(Zeroizing::new(value.to_vec()))),
+        _ => return Err(CredentialFault::Malformed),
+    };
+    Ok(Some(QueryToken { token, start, end: start + pair.len() }))
+}
+
+/// `token68` of RFC 9110 section 11.2, which is the `b64token` of RFC 6750.
+fn is_token68(value: &[u8]) -> bool {
+    let end = value.iter().rposition(|&b| b != b'=').map_or(0, |last| last + 1);
+    end > 0
+        && value[..end]
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/'))
+}

@@ -1,0 +1,70 @@
+//! The destination that a publish, enqueue, schedule or trigger names in its path.
+
+use super::operation::Operation;
+use super::target::decoded_fully;
+
+/// Whether the operation's destination is QStash itself: the upstream's host, `qstash.upstash.io` or
+/// `qstash-*.upstash.io`, letter case and a trailing dot ignored. Such a message would make QStash send a request to
+/// itself that the guard never sees. Allocates nothing for paths up to 256 bytes.
+pub fn is_qstash(operation: Operation, raw_path: &[u8], upstream_host: &str) -> bool {
+    if !operation.takes_destination() {
+        return false;
+    }
+    let path = decoded_fully(raw_path);
+    let leading = if operation == Operation::MessagesEnqueue { 3 } else { 2 };
+    host(behind_segments(&path, leading)).is_some_and(|host| is_qstash_host(host, upstream_host))
+}
+
+/// Whether a host is the upstream's or one of QStash's own.
+pub fn is_qstash_host(host: &[u8], upstream_host: &str) -> bool {
+    let host = host.strip_suffix(b".").unwrap_or(host);
+    let upstream_host = upstream_host.strip_suffix('.').unwrap_or(upstream_host);
+    let ends_with = |suffix: &[u8]| host.len() > suffix.len() && tail(host, suffix.len()).eq_ignore_ascii_case(suffix);
+    let starts_with = |prefix: &[u8]| host.len() > prefix.len() && host[..prefix.len()].eq_ignore_ascii_case(prefix);
+    host.eq_ignore_ascii_case(upstream_host.as_bytes())
+        || host.eq_ignore_ascii_case(b"qstash.upstash.io")
+        || (starts_with(b"qstash-") && ends_with(b".upstash.io"))
+}
+
+/// What stands behind the first `count` non-empty segments and the slashes after them.
+fn behind_segments(path: &[u8], count: usize) -> &[u8] {
+    let mut rest = path;
+    for _ in 0..count {
+        let start = rest.iter().position(|b| !is_slash(*b)).unwrap_or(rest.len());
+        let end = rest[start..].iter().position(|b| is_slash(*b)).map_or(rest.len(), |end| start + end);
+        rest = &rest[end..];
+    }
+    let start = rest.iter().position(|b| !is_slash(*b)).unwrap_or(rest.len());
+    &rest[start..]
+}
+
+/// The host of an http or https URL, read leniently: any number of slashes, `\` as `/`, user info and port cut.
+fn host(url: &[u8]) -> Option<&[u8]> {
+    let colon = url.iter().position(|&b| b == b':')?;
+    let scheme = url[..colon].trim_ascii();
+    if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
+        return None;
+    }
+    let rest = &url[colon + 1..];
+    let start = rest.iter().position(|b| !is_slash(*b))?;
+    let rest = &rest[start..];
+    let end = rest.iter().position(|b| is_slash(*b) || matches!(b, b'?' | b'#')).unwrap_or(rest.len());
+    let authority = &rest[..end];
+    let host = match authority.iter().rposition(|&b| b == b'@') {
+        Some(at) => &authority[at + 1..],
+        None => authority,
+    };
+    let host = match host.iter().rposition(|&b| b == b':') {
+        Some(colon) if host[colon + 1..].iter().all(u8::is_ascii_digit) => &host[..colon],
+        _ => host,
+    };
+    Some(host.trim_ascii())
+}
+
+fn is_slash(byte: u8) -> bool {
+    matches!(byte, b'/' | b'\\')
+}
+
+fn tail(bytes: &[u8], len: usize) -> &[u8] {
+    &bytes[bytes.len() - len..]
+}

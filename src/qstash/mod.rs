@@ -1,0 +1,10 @@
+//! What the QStash API is: how a target is read, which operation it names, what a bulk cancel selects, how a credential
+//! travels. Pure functions over bytes: no I/O, no async, no configuration.
+
+pub mod body;
+pub mod credential;
+pub mod destination;
+pub mod operation;
+pub mod query;
+pub mod selection;
+pub mod target;

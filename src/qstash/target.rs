@@ -1,0 +1,388 @@
+//! One canonical reading of a request's path, and whether another server might read it differently.
+//!
+//! The guard judges a copy and forwards the original bytes. The judged copy is
+//! 1. percent-decoded until nothing changes,
+//! 2. with `\` read as `/` and `;…` cut from each segment,
+//! 3. with `//` collapsed, then dot segments removed (RFC 3986 section 5.2.4), the trailing `/` dropped,
+//! 4. compared without regard to letter case.
+//!
+//! A path is *odd* when servers are known to disagree about spellings like its own: dot segments, `;`, `\`, encoded
+//! separators, malformed or repeated encoding. Odd alone is no fault (a publish destination may hold any of it); odd
+//! and leading to a guarded operation under any reading is [`ambiguous`](Target::is_ambiguous).
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use super::operation::{Operation, Verb};
+
+/// A path as judged: its canonical segments, and what was odd about its spelling.
+#[derive(Debug)]
+pub struct Target<'a> {
+    raw: &'a [u8],
+    /// The canonical reading, where it differs from the raw segments in more than empty ones.
+    decoded: Option<Decoded>,
+    oddity: Option<Oddity>,
+}
+
+/// What makes servers read a path differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oddity {
+    /// `.` or `..` as a segment, plain or encoded.
+    DotSegment,
+    /// A `;`, plain or encoded.
+    PathParameter,
+    /// A `\`, plain or encoded.
+    Backslash,
+    /// An encoded `/`, `?` or `#`.
+    EncodedDelimiter,
+    /// An encoded `%`: a second layer of encoding.
+    DoubleEncoding,
+    /// White space or a control character.
+    ControlCharacter,
+    /// A `%` that two hexadecimal digits do not follow.
+    MalformedEscape,
+}
+
+impl Oddity {
+    /// The oddity in words that follow "the path has".
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Oddity::DotSegment => "a dot segment",
+            Oddity::PathParameter => "a `;`",
+            Oddity::Backslash => "a `\\`",
+            Oddity::EncodedDelimiter => "an encoded `/`, `?` or `#`",
+            Oddity::DoubleEncoding => "a second layer of percent-encoding",
+            Oddity::ControlCharacter => "white space or a control character",
+            Oddity::MalformedEscape => "a malformed percent-escape",
+        }
+    }
+}
+
+/// How a path can be read otherwise than the guard reads it; the text of an `ambiguous_request` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ambiguity {
+    /// The path has an oddity, and some reading of it leads to what must be judged.
+    Odd(Oddity),
+    /// `/v2/messages` is followed by a character that no identifier starts with.
+    Trailing,
+    /// `/v2/messages//id`: one server collapses the slashes, another sees an empty id.
+    EmptySegment,
+}
+
+impl Ambiguity {
+    /// One sentence for the client: what is wrong and what to write instead.
+    pub fn message(self) -> Cow<'static, str> {
+        match self {
+            Ambiguity::Odd(oddity) => Cow::Owned(format!(
+                "The path has {}, which servers read differently; write it plainly, like /v2/messages or /v2/messages/ID.",
+                oddity.describe()
+            )),
+            Ambiguity::Trailing => Cow::Borrowed(
+                "Right behind /v2/messages stands a character that may be read as part of it or not; \
+                 write /v2/messages or /v2/messages/ID.",
+            ),
+            Ambiguity::EmptySegment => Cow::Borrowed(
+                "An empty segment follows /v2/messages, as an empty id would leave it; write /v2/messages/ID with one slash.",
+            ),
+        }
+    }
+}
+
+impl<'a> Target<'a> {
+    /// Reads a path (origin-form, without its query). Allocates nothing for a path that is not odd, nor for an odd one
+    /// whose canonical form fits in 256 bytes.
+    pub fn read(raw: &'a [u8]) -> Self {
+        let (oddity, encoded) = scan(raw);
+        let decoded = (encoded || oddity.is_some()).then(|| Decoded::new(raw));
+        Target { raw, decoded, oddity }
+    }
+
+    /// The canonical segments: the judged copy.
+    pub fn segments(&self) -> Segments<'_> {
+        match &self.decoded {
+            Some(decoded) => decoded.segments(Dots::AfterCollapsing),
+            None => Segments::plain(self.raw),
+        }
+    }
+
+    /// The path under the canonical reading, for people to read: `/v2/messages`, in lower case.
+    pub fn judged(&self) -> String {
+        let segments = self.segments();
+        let mut path = String::new();
+        for segment in segments.iter() {
+            path.push('/');
+            path.push_str(&String::from_utf8_lossy(segment).to_ascii_lowercase());
+        }
+        if path.is_empty() { "/".to_owned() } else { path }
+    }
+
+    /// What is odd about the spelling, if anything.
+    pub fn oddity(&self) -> Option<Oddity> {
+        self.oddity
+    }
+
+    /// The operation that the method names on the judged copy.
+    pub fn operation(&self, verb: Verb) -> Operation {
+        Operation::of(verb, &self.segments())
+    }
+
+    /// Whether some reading of the path leads to an operation for which `guards` holds (whatever the method), or to
+    /// anything under `/v{n}/messages`.
+    pub fn reaches(&self, guards: impl Fn(Operation) -> bool) -> bool {
+        self.any_reading(|path| path.is_under_messages() || Operation::on_path(path).any(&guards))
+    }
+
+    /// Why the request cannot be judged on one reading, if so. `guards` tells which operations the policy guards or
+    /// denies: only paths that lead to one of those, or a `DELETE` under `/v{n}/messages`, have to be unambiguous.
+    pub fn is_ambiguous(&self, verb: Verb, guards: impl Fn(Operation) -> bool) -> Option<Ambiguity> {
+        if let Some(oddity) = self.oddity {
+            let reaches = self.any_reading(|path| {
+                (verb == Verb::Delete && path.is_under_messages()) || Operation::on_path(path).any(&guards)
+            });
+            if reaches {
+                return Some(Ambiguity::Odd(oddity));
+            }
+        }
+        if verb != Verb::Delete {
+            return None;
+        }
+        if self.any_reading(|path| path.has_messages_with_tail()) {
+            return Some(Ambiguity::Trailing);
+        }
+        has_empty_segment_behind_messages(self.raw).then_some(Ambiguity::EmptySegment)
+    }
+
+    fn any_reading(&self, mut holds: impl FnMut(&Segments<'_>) -> bool) -> bool {
+        if holds(&Segments::plain(self.raw)) {
+            return true;
+        }
+        match &self.decoded {
+            Some(decoded) => {
+                holds(&decoded.segments(Dots::AfterCollapsing)) || holds(&decoded.segments(Dots::BeforeCollapsing))
+            }
+            None => false,
+        }
+    }
+}
+
+/// The segments of a path, empty ones left out. Holds the first [`Segments::KEPT`] of them: no operation needs more.
+#[derive(Debug)]
+pub struct Segments<'a> {
+    kept: [&'a [u8]; Segments::KEPT],
+    len: usize,
+}
+
+impl<'a> Segments<'a> {
+    /// How many leading segments are kept.
+    pub const KEPT: usize = 6;
+
+    /// The segments of a path that is taken as it is written, empty ones left out.
+    fn plain(path: &'a [u8]) -> Self {
+        let mut segments = Segments { kept: [b""; Self::KEPT], len: 0 };
+        for segment in path.split(|&b| b == b'/').filter(|s| !s.is_empty()) {
+            if segments.len < Self::KEPT {
+                segments.kept[segments.len] = segment;
+            }
+            segments.len += 1;
+        }
+        segments
+    }
+
+    /// How many segments the path has.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the path is `/`.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether segment `index` is `name`, letter case ignored.
+    pub fn at(&self, index: usize, name: &str) -> bool {
+        index < self.len && self.kept[index].eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// Whether the path is exactly these segments.
+    pub fn is(&self, names: &[&str]) -> bool {
+        self.len == names.len() && names.iter().enumerate().all(|(index, name)| self.at(index, name))
+    }
+
+    /// Whether the first segment is an API version: `v` and digits.
+    pub fn starts_with_version(&self) -> bool {
+        match self.kept[0] {
+            [b'v' | b'V', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
+            _ => false,
+        }
+    }
+
+    /// Whether the path is `/v{n}/messages` or below it.
+    pub fn is_under_messages(&self) -> bool {
+        self.starts_with_version() && self.at(1, "messages")
+    }
+
+    /// Whether the second segment is `messages` and something that is no identifier character right behind it.
+    fn has_messages_with_tail(&self) -> bool {
+        const NAME: &[u8] = b"messages";
+        self.starts_with_version()
+            && self.len > 1
+            && self.kept[1].len() > NAME.len()
+            && self.kept[1][..NAME.len()].eq_ignore_ascii_case(NAME)
+            && !is_identifier_byte(self.kept[1][NAME.len()])
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.kept.into_iter().take(self.len.min(Self::KEPT))
+    }
+}
+
+/// A path decoded to its fixed point, with `\` as `/` and `;…` cut; empty and dot segments still in place.
+#[derive(Debug)]
+struct Decoded(SmallVec<[u8; 256]>);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Dots {
+    /// `//` is collapsed first: `..` never meets an empty segment. The judged copy.
+    AfterCollapsing,
+    /// Dot segments are removed first: `..` may take an empty segment away.
+    BeforeCollapsing,
+}
+
+impl Decoded {
+    fn new(raw: &[u8]) -> Self {
+        let out = decoded_fully(raw);
+        let mut cut = SmallVec::with_capacity(out.len());
+        let mut in_parameter = false;
+        for byte in out {
+            match byte {
+                b'/' | b'\\' => {
+                    in_parameter = false;
+                    cut.push(b'/');
+                }
+                b';' => in_parameter = true,
+                _ if in_parameter => {}
+                _ => cut.push(byte),
+            }
+        }
+        Decoded(cut)
+    }
+
+    fn segments(&self, dots: Dots) -> Segments<'_> {
+        let mut stack: SmallVec<[&[u8]; 32]> = SmallVec::new();
+        let path = self.0.strip_prefix(b"/").unwrap_or(&self.0);
+        for segment in path.split(|&b| b == b'/') {
+            match segment {
+                b"" if dots == Dots::AfterCollapsing => {}
+                b"." => {}
+                b".." => drop(stack.pop()),
+                _ => stack.push(segment),
+            }
+        }
+        let mut segments = Segments { kept: [b""; Segments::KEPT], len: 0 };
+        for segment in stack.into_iter().filter(|s| !s.is_empty()) {
+            if segments.len < Segments::KEPT {
+                segments.kept[segments.len] = segment;
+            }
+            segments.len += 1;
+        }
+        segments
+    }
+}
+
+/// Percent-decodes until nothing changes.
+///
+/// One pass over the input: a byte that completes an escape in the output is folded into it at once. Escapes cannot
+/// overlap (`%` is no hexadecimal digit), so this is the fixed point of decoding again and again, in linear time
+/// whatever the nesting.
+pub(super) fn decoded_fully(raw: &[u8]) -> SmallVec<[u8; 256]> {
+    let mut out: SmallVec<[u8; 256]> = SmallVec::with_capacity(raw.len());
+    for &byte in raw {
+        out.push(byte);
+        while let [.., b'%', high, low] = out.as_slice() {
+            let (Some(high), Some(low)) = (hex(*high), hex(*low)) else { break };
+            let end = out.len() - 3;
+            out.truncate(end);
+            out.push(high << 4 | low);
+        }
+    }
+    out
+}
+
+/// The first oddity of a raw path, and whether it has any percent-escape.
+fn scan(raw: &[u8]) -> (Option<Oddity>, bool) {
+    let mut oddity = None;
+    let mut encoded = false;
+    let mut note = |found: Oddity| {
+        oddity.get_or_insert(found);
+    };
+    let mut rest = raw;
+    let mut segment_start = true;
+    while let [byte, tail @ ..] = rest {
+        match byte {
+            b';' => note(Oddity::PathParameter),
+            b'\\' => note(Oddity::Backslash),
+            0..=b' ' | 0x7f => note(Oddity::ControlCharacter),
+            b'%' => {
+                encoded = true;
+                match tail {
+                    [high, low, ..] if hex(*high).is_some() && hex(*low).is_some() => {
+                        match hex(*high).zip(hex(*low)).map(|(h, l)| h << 4 | l) {
+                            Some(b'/' | b'?' | b'#') => note(Oddity::EncodedDelimiter),
+                            Some(b'\\') => note(Oddity::Backslash),
+                            Some(b';') => note(Oddity::PathParameter),
+                            Some(b'%') => note(Oddity::DoubleEncoding),
+                            Some(0..=b' ' | 0x7f) => note(Oddity::ControlCharacter),
+                            _ => {}
+                        }
+                    }
+                    _ => note(Oddity::MalformedEscape),
+                }
+            }
+            _ => {}
+        }
+        if segment_start && starts_with_dot_segment(rest) {
+            note(Oddity::DotSegment);
+        }
+        segment_start = matches!(byte, b'/' | b'\\');
+        rest = tail;
+    }
+    (oddity, encoded)
+}
+
+/// Whether the text starts with a segment that is `.` or `..`, each dot plain or as `%2e`. (Deeper encodings of a dot
+/// are a second layer of encoding, and odd as that.)
+fn starts_with_dot_segment(mut rest: &[u8]) -> bool {
+    for dots in 0.. {
+        rest = match rest {
+            [b'.', tail @ ..] | [b'%', b'2', b'e' | b'E', tail @ ..] => tail,
+            _ => return (1..=2).contains(&dots) && matches!(rest, [] | [b'/' | b'\\' | b';' | b'%', ..]),
+        };
+    }
+    false
+}
+
+/// Whether `//` stands right behind `/v{n}/messages` with more than slashes after it, in the path as sent.
+fn has_empty_segment_behind_messages(raw: &[u8]) -> bool {
+    let mut rest = raw;
+    let mut next = || loop {
+        let start = rest.iter().position(|&b| b != b'/')?;
+        let segment = &rest[start..];
+        let end = segment.iter().position(|&b| b == b'/').unwrap_or(segment.len());
+        rest = &segment[end..];
+        return Some((&segment[..end], rest));
+    };
+    let Some((version, _)) = next() else { return false };
+    let Some((name, behind)) = next() else { return false };
+    let path = Segments { kept: [version, name, b"", b"", b"", b""], len: 2 };
+    path.is_under_messages() && behind.starts_with(b"//") && behind.iter().any(|&b| b != b'/')
+}
+
+fn is_identifier_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
+}
+
+/// The value of a hexadecimal digit.
+pub(super) fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok())
+}

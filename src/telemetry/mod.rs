@@ -1,0 +1,5 @@
+//! Logs and metrics.
+
+mod settings;
+
+pub use settings::{Format, Log};
