@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::qstash::operation::Operation;
-use crate::qstash::selection::{Kind, Parameters, Selection};
+use crate::qstash::selection::{Kind, MESSAGE_FILTERS, Parameters, Selection};
 
 /// QStash takes at most this many ids in one call; no policy can allow more.
 pub const MAX_MESSAGE_IDS: usize = 1000;
@@ -51,6 +51,37 @@ pub struct BulkCancel {
     pub narrowing_filters: Vec<String>,
     /// The parameters that are known.
     pub parameters: Parameters,
+}
+
+impl Default for BulkCancel {
+    /// The strict default: a narrowing filter and a cap of 100, or at most 100 ids.
+    fn default() -> Self {
+        let weak = ["callerIp", "callerIP"];
+        let narrowing = MESSAGE_FILTERS.iter().filter(|name| !weak.contains(name)).map(|name| (*name).to_owned());
+        BulkCancel {
+            require_filter: true,
+            require_cap: true,
+            max_count: 100,
+            max_message_ids: 100,
+            allowed_filters: None,
+            narrowing_filters: narrowing.collect(),
+            parameters: Parameters::messages(Vec::new()),
+        }
+    }
+}
+
+impl Default for Policy {
+    /// The strict default, for the hosted QStash.
+    fn default() -> Self {
+        Policy {
+            mode: Mode::Enforce,
+            bulk_cancel: BulkCancel::default(),
+            operations: Operations::default(),
+            qstash_destinations: false,
+            upstream_host: "qstash.upstash.io".to_owned(),
+            digest: String::new(),
+        }
+    }
 }
 
 impl BulkCancel {

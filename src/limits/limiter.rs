@@ -1,0 +1,296 @@
+//! Limits in this process's memory, kept by governor (the generic cell rate algorithm).
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use governor::clock::{Clock, MonotonicClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use super::settings::{AppliesTo, Limit, Per, Unit};
+use crate::policy::refusal::Limited;
+use crate::policy::{Code, Refusal};
+use crate::qstash::operation::Operation;
+
+/// Who is charged: the bucket's owner.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A caller, as the trail names it.
+    Caller(String),
+    /// A client's address.
+    Client(IpAddr),
+    /// Everybody.
+    Everybody,
+}
+
+/// What a request is charged for.
+#[derive(Clone, Copy, Debug)]
+pub struct Charge<'a> {
+    /// Its operation.
+    pub operation: Operation,
+    /// The caller, as the trail names it.
+    pub caller: &'a str,
+    /// The client's address.
+    pub client: IpAddr,
+    /// How many messages it may cancel; `None` where it does not say, which costs a whole burst.
+    pub messages: Option<u64>,
+}
+
+/// All limits. Generic over its clock, so that nothing sleeps to see a limit refill.
+#[derive(Debug)]
+pub struct Limiter<C: Clock + Clone = MonotonicClock> {
+    limits: Vec<Buckets<C>>,
+    /// Whether a limit applies, by [`Operation::index`]: most requests are answered by this alone.
+    limited: [bool; Operation::COUNT],
+    clock: C,
+}
+
+#[derive(Debug)]
+struct Buckets<C: Clock + Clone> {
+    limit: Limit,
+    state: RateLimiter<Key, HashMapStateStore<Key>, C, NoOpMiddleware<C::Instant>>,
+    /// Once this many keys are held, those that are full again are forgotten.
+    sweep_at: AtomicUsize,
+}
+
+impl Limiter {
+    /// Limits by the system's monotonic clock.
+    pub fn new(limits: Vec<Limit>) -> Self {
+        Limiter::with_clock(limits, MonotonicClock)
+    }
+}
+
+impl<C: Clock + Clone> Limiter<C> {
+    /// Limits by the given clock.
+    pub fn with_clock(limits: Vec<Limit>, clock: C) -> Self {
+        let mut limited = [false; Operation::COUNT];
+        for limit in &limits {
+            if let AppliesTo::Operations(operations) = &limit.applies_to {
+                operations.iter().for_each(|operation| limited[operation.index()] = true);
+            }
+        }
+        let limits = limits.into_iter().map(|limit| Buckets::new(limit, clock.clone())).collect();
+        Limiter { limits, limited, clock }
+    }
+
+    /// Whether some limit applies to the operation.
+    pub fn applies_to(&self, operation: Operation) -> bool {
+        self.limited[operation.index()]
+    }
+
+    /// Charges a request to every limit that applies, in the order listed. One that was passed before another refused
+    /// stays charged.
+    ///
+    /// # Errors
+    /// The refusal of the first limit that has not enough left ([`Code::RateLimited`]) or never could have
+    /// ([`Code::CountOverBudget`]).
+    pub fn charge(&self, charge: Charge<'_>) -> Result<(), Refusal> {
+        if !self.applies_to(charge.operation) {
+            return Ok(());
+        }
+        self.applying(charge.operation).try_for_each(|buckets| buckets.charge(&charge, &self.clock))
+    }
+
+    /// Charges what a cancel took beyond what it was charged for, as far as the buckets hold it.
+    pub fn settle(&self, charge: Charge<'_>, beyond: u64) {
+        for buckets in self.applying(charge.operation).filter(|buckets| buckets.limit.unit == Unit::Messages) {
+            buckets.drain(&buckets.key(&charge), beyond, &self.clock);
+        }
+    }
+
+    /// Whether a denial of this client may still leave a record of its own.
+    pub fn records_denial(&self, caller: &str, client: IpAddr) -> bool {
+        let charge = Charge { operation: Operation::Unknown, caller, client, messages: None };
+        self.limits
+            .iter()
+            .filter(|buckets| buckets.limit.applies_to == AppliesTo::Denied)
+            .all(|buckets| buckets.take(&buckets.key(&charge), 1, &self.clock).is_ok())
+    }
+
+    /// Forgets every key whose bucket is full again. To be called now and then; a growing map also does it by itself.
+    pub fn sweep(&self) {
+        self.limits.iter().for_each(Buckets::sweep);
+    }
+
+    /// How many keys are held in memory.
+    pub fn keys(&self) -> usize {
+        self.limits.iter().map(|buckets| buckets.state.len()).sum()
+    }
+
+    fn applying(&self, operation: Operation) -> impl Iterator<Item = &Buckets<C>> {
+        self.limits.iter().filter(move |buckets| match &buckets.limit.applies_to {
+            AppliesTo::Operations(operations) => operations.contains(&operation),
+            AppliesTo::Denied => false,
+        })
+    }
+}
+
+impl<C: Clock + Clone> Buckets<C> {
+    fn new(limit: Limit, clock: C) -> Self {
+        let quota = Quota::with_period(interval(&limit))
+            .unwrap_or_else(|| Quota::per_second(limit.rate.events))
+            .allow_burst(limit.burst);
+        let state = RateLimiter::new(quota, HashMapStateStore::default(), clock);
+        Buckets { limit, state, sweep_at: AtomicUsize::new(FIRST_SWEEP) }
+    }
+
+    fn key(&self, charge: &Charge<'_>) -> Key {
+        match self.limit.per {
+            Per::Caller => Key::Caller(charge.caller.to_owned()),
+            Per::ClientIp => Key::Client(charge.client),
+            Per::Global => Key::Everybody,
+        }
+    }
+
+    fn charge(&self, charge: &Charge<'_>, clock: &C) -> Result<(), Refusal> {
+        let burst = self.limit.burst.get();
+        let cost = match self.limit.unit {
+            Unit::Requests => 1,
+            Unit::Messages => charge.messages.map_or(burst, |n| u32::try_from(n).unwrap_or(u32::MAX)),
+        };
+        let name = &self.limit.name;
+        let Err(wait) = self.take(&self.key(charge), cost, clock) else { return Ok(()) };
+        let (code, message, remaining) = match wait {
+            Some(wait) => (
+                Code::RateLimited,
+                format!("The limit {name} is used up for now; try again in {} s.", whole_seconds(wait)),
+                self.left(cost, wait),
+            ),
+            None => (
+                Code::CountOverBudget,
+                format!(
+                    "The cancel may take {cost} messages, and the limit {name} never lets more than {burst} go at \
+                     once; cancel fewer at a time."
+                ),
+                burst,
+            ),
+        };
+        Err(Refusal::limited(code, message, Limited { name: name.clone(), retry_after: wait, burst, remaining }))
+    }
+
+    /// Takes `cost` from the bucket of `key`, or says how long until it could; `None` where the bucket is too small.
+    fn take(&self, key: &Key, cost: u32, clock: &C) -> Result<(), Option<Duration>> {
+        let Some(cost) = NonZeroU32::new(cost) else { return Ok(()) };
+        let taken = match self.state.check_key_n(key, cost) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(until)) => Err(Some(until.wait_time_from(clock.now()))),
+            Err(_) => Err(None),
+        };
+        let keys = self.state.len();
+        if keys > self.sweep_at.load(Ordering::Relaxed) {
+            self.sweep();
+        }
+        taken
+    }
+
+    /// Takes `cost`, or all that is there if that is less.
+    fn drain(&self, key: &Key, cost: u64, clock: &C) {
+        let cost = u32::try_from(cost).unwrap_or(u32::MAX).min(self.limit.burst.get());
+        if let Err(Some(wait)) = self.take(key, cost, clock) {
+            let _ = self.take(key, self.left(cost, wait), clock);
+        }
+    }
+
+    /// What a bucket holds in which `cost` would be there after `wait`.
+    fn left(&self, cost: u32, wait: Duration) -> u32 {
+        let missing = wait.as_nanos().div_ceil(interval(&self.limit).as_nanos().max(1));
+        cost.saturating_sub(u32::try_from(missing).unwrap_or(u32::MAX))
+    }
+
+    fn sweep(&self) {
+        self.state.retain_recent();
+        self.state.shrink_to_fit();
+        self.sweep_at.store((self.state.len() * 2).max(FIRST_SWEEP), Ordering::Relaxed);
+    }
+}
+
+/// A duration in whole seconds, rounded up and at least one: what `Retry-After` takes (RFC 9110 section 10.2.3).
+pub fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+/// How long one unit takes to come back.
+fn interval(limit: &Limit) -> Duration {
+    (limit.rate.period / limit.rate.events.get()).max(Duration::from_nanos(1))
+}
+
+/// A bucket map is swept by itself once it holds more keys than this, then at each doubling.
+const FIRST_SWEEP: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+    use crate::limits::Rate;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn limiter(unit: Unit, events: u32, burst: u32) -> (Limiter<FakeRelativeClock>, FakeRelativeClock) {
+        let clock = FakeRelativeClock::default();
+        let limit = Limit {
+            name: "bulk".into(),
+            applies_to: AppliesTo::Operations(vec![Operation::MessagesBulkCancel]),
+            per: Per::Caller,
+            unit,
+            rate: Rate { events: NonZeroU32::new(events).unwrap(), period: SECOND },
+            burst: NonZeroU32::new(burst).unwrap(),
+        };
+        (Limiter::with_clock(vec![limit], clock.clone()), clock)
+    }
+
+    fn charge(caller: &str, messages: Option<u64>) -> Charge<'_> {
+        Charge { operation: Operation::MessagesBulkCancel, caller, client: [127, 0, 0, 1].into(), messages }
+    }
+
+    #[test]
+    fn a_burst_passes_then_refills_with_time() {
+        let (limits, clock) = limiter(Unit::Requests, 1, 3);
+        (0..3).for_each(|_| limits.charge(charge("a", None)).unwrap());
+        let refusal = limits.charge(charge("a", None)).unwrap_err();
+        assert_eq!(refusal.code(), Code::RateLimited);
+        assert_eq!(refusal.limit().unwrap().retry_after, Some(SECOND));
+        assert_eq!(refusal.limit().unwrap().remaining, 0);
+        limits.charge(charge("b", None)).expect("another caller has a bucket of its own");
+        clock.advance(SECOND);
+        limits.charge(charge("a", None)).unwrap();
+    }
+
+    #[test]
+    fn messages_cost_their_number_and_an_unknown_number_costs_the_burst() {
+        let (limits, clock) = limiter(Unit::Messages, 10, 100);
+        limits.charge(charge("a", Some(70))).unwrap();
+        let refusal = limits.charge(charge("a", Some(40))).unwrap_err();
+        assert_eq!((refusal.code(), refusal.limit().unwrap().remaining), (Code::RateLimited, 30));
+        assert_eq!(refusal.limit().unwrap().retry_after, Some(SECOND));
+        assert_eq!(limits.charge(charge("a", Some(101))).unwrap_err().code(), Code::CountOverBudget);
+        assert_eq!(limits.charge(charge("a", None)).unwrap_err().code(), Code::RateLimited);
+        clock.advance(10 * SECOND);
+        limits.charge(charge("a", None)).unwrap();
+        assert_eq!(limits.charge(charge("a", Some(1))).unwrap_err().code(), Code::RateLimited);
+    }
+
+    #[test]
+    fn what_went_beyond_the_charge_is_charged_afterwards() {
+        let (limits, _) = limiter(Unit::Messages, 1, 100);
+        limits.charge(charge("a", Some(10))).unwrap();
+        limits.settle(charge("a", Some(10)), 1000);
+        assert_eq!(limits.charge(charge("a", Some(1))).unwrap_err().code(), Code::RateLimited);
+    }
+
+    #[test]
+    fn a_million_callers_do_not_stay_in_memory() {
+        let (limits, clock) = limiter(Unit::Requests, 1000, 1);
+        for caller in 0..1_000_000_u32 {
+            limits.charge(charge(&caller.to_string(), None)).unwrap();
+            clock.advance(Duration::from_micros(10));
+        }
+        assert!(limits.keys() <= 2 * FIRST_SWEEP, "{} keys are held while they come", limits.keys());
+        clock.advance(SECOND);
+        limits.sweep();
+        assert_eq!(limits.keys(), 0);
+    }
+}
