@@ -12,3 +12,4 @@ pub mod layers;
 pub mod server;
 pub mod config;
 pub mod simulator;
+pub mod cli;
