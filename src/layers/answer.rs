@@ -23,13 +23,22 @@ pub fn read(body: &[u8], coding: Option<&[u8]>) -> Answered {
     let coding = coding.unwrap_or_default().trim_ascii();
     let most = MOST as u64;
     let plain = if coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip") {
-        MultiGzDecoder::new(body).take(most).read_to_end(&mut text).map(|_| text.as_slice())
+        MultiGzDecoder::new(body)
+            .take(most)
+            .read_to_end(&mut text)
+            .map(|_| text.as_slice())
     } else if coding.eq_ignore_ascii_case(b"deflate") {
-        ZlibDecoder::new(body).take(most).read_to_end(&mut text).map(|_| text.as_slice())
+        ZlibDecoder::new(body)
+            .take(most)
+            .read_to_end(&mut text)
+            .map(|_| text.as_slice())
     } else {
         Ok(body)
     };
-    let answer = plain.ok().and_then(|plain| serde_json::from_slice::<Answer>(plain).ok()).unwrap_or_default();
+    let answer = plain
+        .ok()
+        .and_then(|plain| serde_json::from_slice::<Answer>(plain).ok())
+        .unwrap_or_default();
     Answered {
         status: None,
         cancelled: answer.cancelled,
@@ -63,14 +72,25 @@ mod tests {
         let json = br#"{"cancelled": 7, "actionId": "ba_1", "more": []}"#;
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(json).unwrap();
-        let expected = Answered { status: None, cancelled: Some(7), action_id: Some("ba_1".into()) };
+        let expected = Answered {
+            status: None,
+            cancelled: Some(7),
+            action_id: Some("ba_1".into()),
+        };
         assert_eq!(read(json, None), expected);
         assert_eq!(read(&gzip.finish().unwrap(), Some(b"gzip")), expected);
     }
 
     #[test]
     fn what_is_no_answer_says_nothing() {
-        for body in [&b""[..], b"OK", b"[]", b"{\"cancelled\": -1}", b"{\"cancelled\": \"7\"}", b"\x1f\x8b"] {
+        for body in [
+            &b""[..],
+            b"OK",
+            b"[]",
+            b"{\"cancelled\": -1}",
+            b"{\"cancelled\": \"7\"}",
+            b"\x1f\x8b",
+        ] {
             assert_eq!(read(body, Some(b"gzip")), Answered::default());
             assert_eq!(read(body, None), Answered::default());
         }

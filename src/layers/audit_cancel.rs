@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -46,14 +47,17 @@ pub struct AuditCancelLayer {
 #[derive(Clone)]
 pub struct AuditCancel<S> {
     inner: S,
-    layer: AuditCancelLayer,
+    layer: Arc<AuditCancelLayer>,
 }
 
 impl<S> Layer<S> for AuditCancelLayer {
     type Service = AuditCancel<S>;
 
     fn layer(&self, inner: S) -> AuditCancel<S> {
-        AuditCancel { inner, layer: self.clone() }
+        AuditCancel {
+            inner,
+            layer: Arc::new(self.clone()),
+        }
     }
 }
 
@@ -73,22 +77,33 @@ where
     fn call(&mut self, judged: Judged) -> Self::Future {
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        let layer = self.layer.clone();
+        let layer = Arc::clone(&self.layer);
         Box::pin(async move {
-            let guarded = judged.origin.snapshot.policy.operations.must_be_unambiguous(judged.operation);
-            Ok(if guarded { layer.guarded(inner, judged).await } else { layer.unguarded(inner, judged).await })
+            let guarded = judged
+                .origin
+                .snapshot
+                .policy
+                .operations
+                .must_be_unambiguous(judged.operation);
+            Ok(if guarded {
+                layer.guarded(inner, judged).await
+            } else {
+                layer.unguarded(inner, judged).await
+            })
         })
     }
 }
 
 impl AuditCancelLayer {
-    async fn guarded<S>(self, mut inner: S, judged: Judged) -> Reply
+    async fn guarded<S>(self: Arc<Self>, mut inner: S, judged: Judged) -> Reply
     where
         S: Service<Outbound, Response = Reply, Error = Infallible> + Send + 'static,
         S::Future: Send,
     {
         let request_id = Uuid::now_v7();
-        let mut intent = judged.subject().record(Event::Intent, judged.operation, Some(request_id));
+        let mut intent = judged
+            .subject()
+            .record(Event::Intent, judged.operation, Some(request_id));
         intent.selection = judged.selected.as_ref().map(|selected| selected.to_record(usize::MAX));
         let (permit, would_deny) = match permitted(judged.verdict) {
             Ok(permitted) => permitted,
@@ -119,15 +134,29 @@ impl AuditCancelLayer {
                 return Reply::refused(&Subject::of(&judged.head, &judged.origin), judged.operation, refusal);
             }
         }
-        let Judged { head, body, operation, selected, origin, .. } = judged;
-        let outbound = Outbound { head, body, operation, permit, guarded: true };
+        let Judged {
+            head,
+            body,
+            operation,
+            selected,
+            origin,
+            ..
+        } = judged;
+        let outbound = Outbound {
+            head,
+            body,
+            operation,
+            permit,
+            guarded: true,
+        };
         let tasks = self.tasks.clone();
         let task = tasks.spawn(async move {
             let sent = Instant::now();
             let forwarded = AssertUnwindSafe(inner.call(outbound)).catch_unwind().await;
             let Ok(Ok(reply)) = forwarded else {
                 let refusal = Refusal::new(Code::InternalError, PANICKED);
-                self.conclude(outcome, sent, &Answered::default(), None, Some("the guard failed")).await;
+                self.conclude(outcome, sent, &Answered::default(), None, Some("the guard failed"))
+                    .await;
                 return Reply::failed(operation, refusal);
             };
             let mut reply = reply;
@@ -139,7 +168,8 @@ impl AuditCancelLayer {
             }
             let status = reply.refusal.is_none().then(|| reply.response.status().as_u16());
             let error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str());
-            self.conclude(outcome, sent, &answered, status.or(answered.status), error).await;
+            self.conclude(outcome, sent, &answered, status.or(answered.status), error)
+                .await;
             self.settle(&origin, operation, &caller, selected.as_ref(), &answered);
             if let Some(refusal) = would_deny {
                 reply.decision = Decision::WouldDeny;
@@ -147,7 +177,8 @@ impl AuditCancelLayer {
             }
             reply
         });
-        task.await.unwrap_or_else(|_| Reply::failed(operation, Refusal::new(Code::InternalError, PANICKED)))
+        task.await
+            .unwrap_or_else(|_| Reply::failed(operation, Refusal::new(Code::InternalError, PANICKED)))
     }
 
     /// Writes the outcome. The client is answered for what happened, also when this fails: the trail then has an
@@ -162,7 +193,11 @@ impl AuditCancelLayer {
     ) {
         let unsent = error == Some(Code::UpstreamUnreachable.as_str());
         let record = Record {
-            result: Some(if unsent { Outcome::Unsent } else { outcome(status, answered, error.is_some()) }),
+            result: Some(if unsent {
+                Outcome::Unsent
+            } else {
+                outcome(status, answered, error.is_some())
+            }),
             upstream_status: status,
             cancelled: answered.cancelled,
             action_id: answered.action_id.clone(),
@@ -191,36 +226,58 @@ impl AuditCancelLayer {
         if let (Some(cancelled), Some(charged)) = (answered.cancelled, charged)
             && cancelled > charged
         {
-            let charge = Charge { operation, caller, client: origin.client, messages: None };
+            let charge = Charge {
+                operation,
+                caller,
+                client: origin.client,
+                messages: None,
+            };
             origin.snapshot.limits.settle(charge, cancelled - charged);
         }
     }
 
     /// An unguarded request that is limited or recorded: one `passed`, once its answer's head is there.
-    async fn unguarded<S>(self, mut inner: S, judged: Judged) -> Reply
+    async fn unguarded<S>(self: Arc<Self>, mut inner: S, judged: Judged) -> Reply
     where
         S: Service<Outbound, Response = Reply, Error = Infallible> + Send + 'static,
         S::Future: Send,
     {
         let recorded = judged.origin.snapshot.record_all || matches!(judged.verdict, Verdict::WouldDeny(..));
-        let passed = recorded
-            .then(|| judged.subject().record(Event::Passed, judged.operation, Some(Uuid::now_v7())));
+        let passed = recorded.then(|| {
+            judged
+                .subject()
+                .record(Event::Passed, judged.operation, Some(Uuid::now_v7()))
+        });
         let (permit, would_deny) = match permitted(judged.verdict) {
             Ok(permitted) => permitted,
             Err(refusal) => {
                 return Reply::refused(&Subject::of(&judged.head, &judged.origin), judged.operation, refusal);
             }
         };
-        let Judged { head, body, operation, .. } = judged;
+        let Judged {
+            head, body, operation, ..
+        } = judged;
         let sent = Instant::now();
-        let mut written = WrittenOnDrop { record: passed, trail: self.trail.clone(), sent };
+        let mut written = WrittenOnDrop {
+            record: passed,
+            trail: self.trail.clone(),
+            sent,
+        };
         if let (Some(record), Some(refusal)) = (&mut written.record, &would_deny) {
             note_refusal(record, refusal);
         }
         if let Some(record) = &mut written.record {
             record.decision = Some(would_deny.as_ref().map_or(Decision::Allow, |_| Decision::WouldDeny));
         }
-        let Ok(mut reply) = inner.call(Outbound { head, body, operation, permit, guarded: false }).await;
+        let Ok(mut reply) = inner
+            .call(Outbound {
+                head,
+                body,
+                operation,
+                permit,
+                guarded: false,
+            })
+            .await;
         if let Some(mut record) = written.record.take() {
             record.upstream_status = reply.refusal.is_none().then(|| reply.response.status().as_u16());
             record.error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str().to_owned());
@@ -282,12 +339,17 @@ async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, bool) {
     }
     let status = Some(reply.response.status().as_u16());
     let body = std::mem::replace(reply.response.body_mut(), ReplyBody::Own(None));
-    let ReplyBody::Stream(mut download) = body else { return (Answered::default(), Some(body), false) };
+    let ReplyBody::Stream(mut download) = body else {
+        return (Answered::default(), Some(body), false);
+    };
     let mut frames = VecDeque::new();
     let mut text = Vec::new();
     let broken = loop {
         if text.len() > answer::MOST {
-            let answered = Answered { status, ..Answered::default() };
+            let answered = Answered {
+                status,
+                ..Answered::default()
+            };
             return (answered, Some(ReplyBody::Read(frames, Some(download))), false);
         }
         match next_frame(&mut download).await {
@@ -301,9 +363,21 @@ async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, bool) {
             }
         }
     };
-    let coding = reply.response.headers().get(CONTENT_ENCODING).map(http::HeaderValue::as_bytes);
-    let answered = if broken { Answered::default() } else { answer::read(&text, coding) };
-    (Answered { status, ..answered }, Some(ReplyBody::Read(frames, None)), broken)
+    let coding = reply
+        .response
+        .headers()
+        .get(CONTENT_ENCODING)
+        .map(http::HeaderValue::as_bytes);
+    let answered = if broken {
+        Answered::default()
+    } else {
+        answer::read(&text, coding)
+    };
+    (
+        Answered { status, ..answered },
+        Some(ReplyBody::Read(frames, None)),
+        broken,
+    )
 }
 
 async fn next_frame(
@@ -313,7 +387,6 @@ async fn next_frame(
     poll_fn(|cx| download.as_mut().poll_frame(cx)).await
 }
 
-const PANICKED: &str =
-    "The guard failed while it handled the request; check what became of it before you repeat it.";
+const PANICKED: &str = "The guard failed while it handled the request; check what became of it before you repeat it.";
 const BROKE_OFF: &str =
     "QStash's answer broke off in the middle; check what became of the cancel before you repeat it.";

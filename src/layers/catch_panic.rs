@@ -70,7 +70,12 @@ impl Facts {
         let headers = HeaderMap::new();
         let Facts { method, uri, origin } = self;
         let operation = Target::read(uri.path().as_bytes()).operation(Verb::read(method.as_str()));
-        let subject = Subject { method, uri, headers: &headers, origin };
+        let subject = Subject {
+            method,
+            uri,
+            headers: &headers,
+            origin,
+        };
         let refusal = Refusal::new(
             Code::InternalError,
             "The guard failed on this request; please report it with the request id.",
@@ -93,7 +98,10 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for Caught<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let polled = this.inner.as_pin_mut().and_then(|inner| catch_unwind(AssertUnwindSafe(|| inner.poll(cx))).ok());
+        let polled = this
+            .inner
+            .as_pin_mut()
+            .and_then(|inner| catch_unwind(AssertUnwindSafe(|| inner.poll(cx))).ok());
         polled.unwrap_or_else(|| Poll::Ready(Ok(this.facts.refusal())))
     }
 }

@@ -53,7 +53,13 @@ where
         let pending = match routed.route {
             Route::Pass(permit) if !snapshot.record_all && !snapshot.limits.applies_to(operation) => {
                 let body = Upload::new(Source::Client(body), self.body_idle);
-                let outbound = Outbound { head, body, operation, permit, guarded: false };
+                let outbound = Outbound {
+                    head,
+                    body,
+                    operation,
+                    permit,
+                    guarded: false,
+                };
                 return Either::Right(Either::Left(self.forward.call(outbound)));
             }
             Route::Pass(permit) => Pending::Judged(Verdict::Allow(permit)),
@@ -64,7 +70,13 @@ where
             Route::Judged(verdict) => Pending::Judged(verdict),
             Route::Inspect(violations) => Pending::Inspect(violations),
         };
-        let inspection = Inspection { head, body, operation, pending, origin };
+        let inspection = Inspection {
+            head,
+            body,
+            operation,
+            pending,
+            origin,
+        };
         Either::Right(Either::Right(self.judged.call(inspection)))
     }
 }

@@ -14,7 +14,7 @@ use super::exchange::{Exchange, Reply, Subject};
 use super::settings::{self, HeaderForwardToken};
 use crate::policy::{Code, Refusal};
 use crate::qstash::credential::{self, CredentialFault, QueryToken};
-use crate::qstash::operation::{Operation, Verb};
+use crate::qstash::operation::Verb;
 use crate::qstash::target::Target;
 use crate::telemetry::Metrics;
 
@@ -36,7 +36,10 @@ impl<S> Layer<S> for CredentialsLayer {
     type Service = Credentials<S>;
 
     fn layer(&self, inner: S) -> Credentials<S> {
-        Credentials { inner, metrics: self.metrics.clone() }
+        Credentials {
+            inner,
+            metrics: self.metrics.clone(),
+        }
     }
 }
 
@@ -84,7 +87,9 @@ pub fn settle(head: &mut request::Parts, settings: settings::Credentials) -> Res
     let lines = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
     let shown = credential::read(lines, head.uri.query().map(str::as_bytes)).map_err(faulty)?;
     let (has_bearer, other_scheme) = (shown.bearer.is_some(), shown.other_scheme);
-    let Some(pair) = shown.query else { return Ok(Settled::Untouched) };
+    let Some(pair) = shown.query else {
+        return Ok(Settled::Untouched);
+    };
     if settings.query_token == settings::QueryToken::Reject {
         return Err(Refusal::new(
             Code::QueryTokenForbidden,
@@ -127,8 +132,14 @@ fn faulty(fault: CredentialFault) -> Refusal {
 }
 
 fn forwards_headers(head: &request::Parts) -> bool {
-    head.headers.get_all(HEADER_FORWARD).iter().any(|value| credential::forwards_headers(value.as_bytes()))
-        || head.uri.query().is_some_and(|query| credential::query_forwards_headers(query.as_bytes()))
+    head.headers
+        .get_all(HEADER_FORWARD)
+        .iter()
+        .any(|value| credential::forwards_headers(value.as_bytes()))
+        || head
+            .uri
+            .query()
+            .is_some_and(|query| credential::query_forwards_headers(query.as_bytes()))
 }
 
 /// The target without the pair, in origin-form.

@@ -62,11 +62,26 @@ where
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            let Inspection { head, body, operation, pending, origin } = inspection;
+            let Inspection {
+                head,
+                body,
+                operation,
+                pending,
+                origin,
+            } = inspection;
             let (violations, body) = match pending {
                 Pending::Judged(verdict) => {
                     let body = Upload::new(Source::Client(body), settings.body_idle);
-                    return inner.call(Judged { head, body, operation, selected: None, verdict, origin }).await;
+                    return inner
+                        .call(Judged {
+                            head,
+                            body,
+                            operation,
+                            selected: None,
+                            verdict,
+                            origin,
+                        })
+                        .await;
                 }
                 Pending::Inspect(violations) => (violations, body),
             };
@@ -79,12 +94,17 @@ where
                     let reading = selection::read(&policy.bulk_cancel.parameters, query, &bytes, encoded);
                     let verdict = bulk_cancel(policy, &reading, violations);
                     let kind = policy.bulk_cancel.kind(&reading.selection);
-                    let selected = Selected { selection: reading.selection, kind };
-                    (Source::Read((!bytes.is_empty()).then_some(bytes)), Some(selected), verdict)
+                    let selected = Selected {
+                        selection: reading.selection,
+                        kind,
+                    };
+                    (
+                        Source::Read((!bytes.is_empty()).then_some(bytes)),
+                        Some(selected),
+                        verdict,
+                    )
                 }
-                Err(Unread { violation, source }) => {
-                    (source, None, malformed_selection(policy, violation, violations))
-                }
+                Err(Unread { violation, source }) => (source, None, malformed_selection(policy, violation, violations)),
             };
             match verdict {
                 Verdict::Deny(refusal) => {
@@ -96,7 +116,16 @@ where
                 }
                 verdict => {
                     let body = Upload::new(source, settings.body_idle);
-                    inner.call(Judged { head, body, operation, selected, verdict, origin }).await
+                    inner
+                        .call(Judged {
+                            head,
+                            body,
+                            operation,
+                            selected,
+                            verdict,
+                            origin,
+                        })
+                        .await
                 }
             }
         })
@@ -132,18 +161,27 @@ async fn read_body(mut body: Incoming, settings: &EnforceLayer) -> Result<Bytes,
                 }
                 Violation::new(
                     Code::BodyTooLarge,
-                    format!("The body of a bulk cancel is read up to {most} bytes; put the parameters in the query, or send fewer ids."),
+                    format!(
+                        "The body of a bulk cancel is read up to {most} bytes; put the parameters in the query, or send fewer ids."
+                    ),
                 )
             }
-            Ok(Some(Err(_))) => {
-                Violation::new(Code::MalformedRequest, "The body broke off before its end; send it whole.")
-            }
+            Ok(Some(Err(_))) => Violation::new(
+                Code::MalformedRequest,
+                "The body broke off before its end; send it whole.",
+            ),
             Err(_) => Violation::new(
                 Code::BodyTimeout,
-                format!("No byte of the body arrived within {:?}; send it at once.", settings.body_idle),
+                format!(
+                    "No byte of the body arrived within {:?}; send it at once.",
+                    settings.body_idle
+                ),
             ),
         };
-        return Err(Unread { violation, source: Source::Partly(Some(read.freeze()), body) });
+        return Err(Unread {
+            violation,
+            source: Source::Partly(Some(read.freeze()), body),
+        });
     }
 }
 

@@ -70,13 +70,25 @@ pub struct Reply {
 impl Reply {
     /// The upstream's answer.
     pub fn forwarded(response: Response<ReplyBody>, operation: Operation) -> Self {
-        Reply { response, operation, decision: Decision::Allow, refusal: None, denied: None }
+        Reply {
+            response,
+            operation,
+            decision: Decision::Allow,
+            refusal: None,
+            denied: None,
+        }
     }
 
     /// The guard's own answer to a request that was let through and then failed upstream: no denial.
     pub fn failed(operation: Operation, refusal: Refusal) -> Self {
         let response = respond::refusal(&refusal, Uuid::now_v7());
-        Reply { response, operation, decision: Decision::Allow, refusal: Some(refusal), denied: None }
+        Reply {
+            response,
+            operation,
+            decision: Decision::Allow,
+            refusal: Some(refusal),
+            denied: None,
+        }
     }
 
     /// A refusal, with the record that it leaves.
@@ -111,14 +123,21 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// The subject of a request head.
     pub fn of(head: &'a request::Parts, origin: &'a Origin) -> Self {
-        Subject { method: &head.method, uri: &head.uri, headers: &head.headers, origin }
+        Subject {
+            method: &head.method,
+            uri: &head.uri,
+            headers: &head.headers,
+            origin,
+        }
     }
 
     /// The caller: `token:` and a fingerprint, or `anonymous`.
     pub fn caller(&self) -> String {
         let lines = self.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
         let query = self.uri.query().map(str::as_bytes);
-        let shown = credential::read(lines, query).ok().and_then(|shown| shown.fingerprint());
+        let shown = credential::read(lines, query)
+            .ok()
+            .and_then(|shown| shown.fingerprint());
         shown.map_or_else(|| "anonymous".to_owned(), |fingerprint| format!("token:{fingerprint}"))
     }
 

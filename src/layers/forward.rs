@@ -43,7 +43,13 @@ impl Service<Outbound> for Forward {
         let Forward { client, metrics } = self.clone();
         Box::pin(async move {
             // The permit has served: this is where it leads.
-            let Outbound { head, body, operation, permit: _, guarded } = outbound;
+            let Outbound {
+                head,
+                body,
+                operation,
+                permit: _,
+                guarded,
+            } = outbound;
             let retries = if guarded { GUARDED_RETRIES } else { RETRIES };
             let sent = Instant::now();
             let answer = client.send(head, body, retries).await;
@@ -78,12 +84,14 @@ fn refusal(error: &SendError) -> Refusal {
             Code::UpstreamTimeout,
             format!("QStash did not answer within {after:?}; the request may still take effect."),
         ),
-        SendError::Body(BodyFault::Idle) => {
-            Refusal::new(Code::BodyTimeout, "No byte of the body arrived for too long; send it without pauses.")
-        }
-        SendError::Body(BodyFault::Broken) => {
-            Refusal::new(Code::MalformedRequest, "The body broke off before its end; send it whole.")
-        }
+        SendError::Body(BodyFault::Idle) => Refusal::new(
+            Code::BodyTimeout,
+            "No byte of the body arrived for too long; send it without pauses.",
+        ),
+        SendError::Body(BodyFault::Broken) => Refusal::new(
+            Code::MalformedRequest,
+            "The body broke off before its end; send it whole.",
+        ),
     }
 }
 

@@ -31,7 +31,10 @@ impl<S> Layer<S> for LimitLayer {
     type Service = Limit<S>;
 
     fn layer(&self, inner: S) -> Limit<S> {
-        Limit { inner, metrics: self.metrics.clone() }
+        Limit {
+            inner,
+            metrics: self.metrics.clone(),
+        }
     }
 }
 

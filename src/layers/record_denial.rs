@@ -26,14 +26,17 @@ pub struct RecordDenialLayer {
 #[derive(Clone)]
 pub struct RecordDenial<S> {
     inner: S,
-    layer: RecordDenialLayer,
+    layer: Arc<RecordDenialLayer>,
 }
 
 impl<S> Layer<S> for RecordDenialLayer {
     type Service = RecordDenial<S>;
 
     fn layer(&self, inner: S) -> RecordDenial<S> {
-        RecordDenial { inner, layer: self.clone() }
+        RecordDenial {
+            inner,
+            layer: Arc::new(self.clone()),
+        }
     }
 }
 
@@ -50,8 +53,12 @@ where
     }
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
-        let (layer, snapshot) = (self.layer.clone(), Arc::clone(&exchange.origin.snapshot));
-        Recording::Deciding { future: self.inner.call(exchange), layer, snapshot }
+        let (layer, snapshot) = (Arc::clone(&self.layer), Arc::clone(&exchange.origin.snapshot));
+        Recording::Deciding {
+            future: self.inner.call(exchange),
+            layer,
+            snapshot,
+        }
     }
 }
 
@@ -63,7 +70,7 @@ pin_project! {
         Deciding {
             #[pin]
             future: F,
-            layer: RecordDenialLayer,
+            layer: Arc<RecordDenialLayer>,
             snapshot: Arc<Snapshot>,
         },
         /// The record is being written.
@@ -79,9 +86,15 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for Recording<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let writing = match self.as_mut().project() {
-                RecordingProjected::Deciding { future, layer, snapshot } => {
+                RecordingProjected::Deciding {
+                    future,
+                    layer,
+                    snapshot,
+                } => {
                     let Ok(mut reply) = ready!(future.poll(cx));
-                    let Some(record) = reply.denied.take() else { return Poll::Ready(Ok(reply)) };
+                    let Some(record) = reply.denied.take() else {
+                        return Poll::Ready(Ok(reply));
+                    };
                     if !layer.is_recorded(snapshot, &record) {
                         return Poll::Ready(Ok(reply));
                     }
@@ -103,7 +116,9 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for Recording<F> {
 
 impl RecordDenialLayer {
     fn is_recorded(&self, snapshot: &Snapshot, record: &Record) -> bool {
-        let (Some(caller), Some(client)) = (&record.caller, record.client) else { return true };
+        let (Some(caller), Some(client)) = (&record.caller, record.client) else {
+            return true;
+        };
         let recorded = snapshot.limits.records_denial(caller, client);
         if !recorded {
             self.suppressed.count();

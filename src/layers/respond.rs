@@ -19,7 +19,10 @@ pub fn refusal(refusal: &Refusal, request_id: Uuid) -> Response<ReplyBody> {
         code: refusal.code().as_str(),
         violations: refusal
             .violations()
-            .map(|violation| Broken { code: violation.code.as_str(), message: &violation.message })
+            .map(|violation| Broken {
+                code: violation.code.as_str(),
+                message: &violation.message,
+            })
             .collect(),
         limit: refusal.limit().map(|limit| limit.name.as_str()),
         request_id,
@@ -34,9 +37,14 @@ pub fn refusal(refusal: &Refusal, request_id: Uuid) -> Response<ReplyBody> {
     if let Ok(id) = HeaderValue::try_from(request_id.to_string()) {
         headers.insert(GUARD_REQUEST_ID, id);
     }
-    if let Some((limit, wait)) = refusal.limit().and_then(|limit| limit.retry_after.map(|wait| (limit, wait))) {
+    if let Some((limit, wait)) = refusal
+        .limit()
+        .and_then(|limit| limit.retry_after.map(|wait| (limit, wait)))
+    {
         // Upstash's SDKs raise their rate-limit error on these names; on `RateLimit-*` they would say "daily limit".
-        let reset = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| (now + wait).as_secs() + 1);
+        let reset = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |now| (now + wait).as_secs() + 1);
         headers.insert(RETRY_AFTER, whole_seconds(wait).into());
         headers.insert(BURST_LIMIT, limit.burst.into());
         headers.insert(BURST_REMAINING, limit.remaining.into());

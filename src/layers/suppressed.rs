@@ -18,7 +18,9 @@ impl Suppressed {
     pub fn take_record(&self) -> Option<Record> {
         let number = self.0.swap(0, Ordering::Relaxed);
         (number > 0).then(|| Record {
-            detail: Some(format!("{number} denials above the limit on records were answered and not recorded")),
+            detail: Some(format!(
+                "{number} denials above the limit on records were answered and not recorded"
+            )),
             ..Record::new(Event::DenialsSuppressed)
         })
     }

@@ -33,7 +33,10 @@ impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
 
     fn layer(&self, inner: S) -> Trace<S> {
-        Trace { inner, metrics: self.metrics.clone() }
+        Trace {
+            inner,
+            metrics: self.metrics.clone(),
+        }
     }
 }
 
@@ -51,7 +54,12 @@ where
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
         let (method, started) = (exchange.head.method.clone(), exchange.origin.started);
-        Traced { inner: self.inner.call(exchange), metrics: self.metrics.clone(), method, started }
+        Traced {
+            inner: self.inner.call(exchange),
+            metrics: self.metrics.clone(),
+            method,
+            started,
+        }
     }
 }
 

@@ -57,16 +57,24 @@ where
 
 fn verify(head: &request::Parts) -> Result<(), Refusal> {
     if head.method == Method::CONNECT || head.method == Method::TRACE {
-        let message = format!("{} is not served here; send the request to QStash's API itself.", head.method);
+        let message = format!(
+            "{} is not served here; send the request to QStash's API itself.",
+            head.method
+        );
         return Err(Refusal::new(Code::MethodNotServed, message));
     }
     let mut hosts = head.headers.get_all(HOST).iter();
     let host = hosts.next().is_some() || (head.version == Version::HTTP_2 && head.uri.authority().is_some());
     if !host || hosts.next().is_some() {
-        return Err(Refusal::new(Code::MalformedRequest, "A request has one Host header (RFC 9112 section 3.2)."));
+        return Err(Refusal::new(
+            Code::MalformedRequest,
+            "A request has one Host header (RFC 9112 section 3.2).",
+        ));
     }
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
-    let chunked = codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    let chunked = codings
+        .next()
+        .is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
     if !chunked || codings.next().is_some() {
         return Err(Refusal::new(
             Code::MalformedRequest,

@@ -14,7 +14,12 @@ pub fn bulk_cancel(policy: &Policy, reading: &Reading, earlier: Vec<Violation>) 
         found.push(Violation::new(Code::UnsupportedBody, fault));
         return Verdict::of(policy.mode, found);
     }
-    found.extend(reading.ambiguities.iter().map(|message| Violation::new(Code::AmbiguousRequest, message)));
+    found.extend(
+        reading
+            .ambiguities
+            .iter()
+            .map(|message| Violation::new(Code::AmbiguousRequest, message)),
+    );
     found.extend(reading.unknown.iter().map(|name| unknown_parameter(rules, name)));
     if reading.ambiguities.is_empty() {
         found.extend(out_of_bounds(rules, &reading.selection));
@@ -45,7 +50,10 @@ fn unknown_parameter(rules: &BulkCancel, name: &str) -> Violation {
     };
     Violation::new(
         Code::UnknownParameter,
-        format!("{} is no parameter of a bulk cancel, and QStash would ignore it; {known}", quoted(name)),
+        format!(
+            "{} is no parameter of a bulk cancel, and QStash would ignore it; {known}",
+            quoted(name)
+        ),
     )
 }
 
@@ -63,10 +71,17 @@ fn out_of_bounds(rules: &BulkCancel, selection: &Selection) -> Vec<Violation> {
             .map(|(name, _)| format!("`{name}`"))
             .collect();
         if !refused.is_empty() {
-            let allowed = if allowed.is_empty() { "none; cancel by messageIds".to_owned() } else { allowed.join(", ") };
+            let allowed = if allowed.is_empty() {
+                "none; cancel by messageIds".to_owned()
+            } else {
+                allowed.join(", ")
+            };
             found.push(Violation::new(
                 Code::FilterNotAllowed,
-                format!("The policy does not allow the filter {}; allowed: {allowed}.", refused.join(", ")),
+                format!(
+                    "The policy does not allow the filter {}; allowed: {allowed}.",
+                    refused.join(", ")
+                ),
             ));
         }
     }
@@ -91,7 +106,10 @@ fn out_of_bounds(rules: &BulkCancel, selection: &Selection) -> Vec<Violation> {
     if selection.ids.len() > most {
         found.push(Violation::new(
             Code::TooManyMessageIds,
-            format!("The cancel lists {} message ids, the most is {most}; send them in chunks.", selection.ids.len()),
+            format!(
+                "The cancel lists {} message ids, the most is {most}; send them in chunks.",
+                selection.ids.len()
+            ),
         ));
     }
     found
@@ -109,7 +127,11 @@ fn unfiltered(rules: &BulkCancel, selection: &Selection) -> String {
     if !empty.is_empty() {
         there.push(format!("{} is empty and counts as absent", ticked(&empty)));
     }
-    let there = if there.is_empty() { String::new() } else { format!(" ({})", there.join("; ")) };
+    let there = if there.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", there.join("; "))
+    };
     let narrowing: Vec<&str> = rules.narrowing_filters.iter().map(String::as_str).collect();
     format!(
         "This would cancel every pending message of the account, and there is no undo{there}; \
@@ -120,5 +142,9 @@ fn unfiltered(rules: &BulkCancel, selection: &Selection) -> String {
 }
 
 fn ticked(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -31,7 +31,10 @@ fn behind_segments(path: &[u8], count: usize) -> &[u8] {
     let mut rest = path;
     for _ in 0..count {
         let start = rest.iter().position(|b| !is_slash(*b)).unwrap_or(rest.len());
-        let end = rest[start..].iter().position(|b| is_slash(*b)).map_or(rest.len(), |end| start + end);
+        let end = rest[start..]
+            .iter()
+            .position(|b| is_slash(*b))
+            .map_or(rest.len(), |end| start + end);
         rest = &rest[end..];
     }
     let start = rest.iter().position(|b| !is_slash(*b)).unwrap_or(rest.len());
@@ -48,7 +51,10 @@ fn host(url: &[u8]) -> Option<&[u8]> {
     let rest = &url[colon + 1..];
     let start = rest.iter().position(|b| !is_slash(*b))?;
     let rest = &rest[start..];
-    let end = rest.iter().position(|b| is_slash(*b) || matches!(b, b'?' | b'#')).unwrap_or(rest.len());
+    let end = rest
+        .iter()
+        .position(|b| is_slash(*b) || matches!(b, b'?' | b'#'))
+        .unwrap_or(rest.len());
     let authority = &rest[..end];
     let host = match authority.iter().rposition(|&b| b == b'@') {
         Some(at) => &authority[at + 1..],

@@ -179,7 +179,10 @@ impl<'a> Segments<'a> {
 
     /// The segments of a path that is taken as it is written, empty ones left out.
     fn plain(path: &'a [u8]) -> Self {
-        let mut segments = Segments { kept: [b""; Self::KEPT], len: 0 };
+        let mut segments = Segments {
+            kept: [b""; Self::KEPT],
+            len: 0,
+        };
         for segment in path.split(|&b| b == b'/').filter(|s| !s.is_empty()) {
             if segments.len < Self::KEPT {
                 segments.kept[segments.len] = segment;
@@ -279,7 +282,10 @@ impl Decoded {
                 _ => stack.push(segment),
             }
         }
-        let mut segments = Segments { kept: [b""; Segments::KEPT], len: 0 };
+        let mut segments = Segments {
+            kept: [b""; Segments::KEPT],
+            len: 0,
+        };
         for segment in stack.into_iter().filter(|s| !s.is_empty()) {
             if segments.len < Segments::KEPT {
                 segments.kept[segments.len] = segment;
@@ -300,7 +306,9 @@ pub(super) fn decoded_fully(raw: &[u8]) -> SmallVec<[u8; 256]> {
     for &byte in raw {
         out.push(byte);
         while let [.., b'%', high, low] = out.as_slice() {
-            let (Some(high), Some(low)) = (hex(*high), hex(*low)) else { break };
+            let (Some(high), Some(low)) = (hex(*high), hex(*low)) else {
+                break;
+            };
             let end = out.len() - 3;
             out.truncate(end);
             out.push(high << 4 | low);
@@ -374,7 +382,10 @@ fn has_empty_segment_behind_messages(raw: &[u8]) -> bool {
     };
     let Some((version, _)) = next() else { return false };
     let Some((name, behind)) = next() else { return false };
-    let path = Segments { kept: [version, name, b"", b"", b"", b""], len: 2 };
+    let path = Segments {
+        kept: [version, name, b"", b"", b"", b""],
+        len: 2,
+    };
     path.is_under_messages() && behind.starts_with(b"//") && behind.iter().any(|&b| b != b'/')
 }
 

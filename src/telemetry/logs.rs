@@ -16,7 +16,10 @@ pub fn start(settings: Log) {
         Format::Json => true,
     };
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = fmt::fmt().with_max_level(settings.level).with_writer(io::stderr).with_ansi(colour);
+    let subscriber = fmt::fmt()
+        .with_max_level(settings.level)
+        .with_writer(io::stderr)
+        .with_ansi(colour);
     let debug = settings.level >= Level::DEBUG;
     let _ = if json {
         tracing::subscriber::set_global_default(subscriber.json().flatten_event(true).with_target(debug).finish())

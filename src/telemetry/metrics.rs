@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
-};
+use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use crate::audit::{Decision, Event, Observe};
 use crate::policy::Code;
@@ -86,7 +84,10 @@ impl Metrics {
             (Decision::Allow, None) => self.0.allowed[operation.index()].inc(),
             (decision, code) => {
                 let code = code.map_or("", Code::as_str);
-                self.0.requests.with_label_values(&[operation.as_str(), decision.as_str(), code]).inc();
+                self.0
+                    .requests
+                    .with_label_values(&[operation.as_str(), decision.as_str(), code])
+                    .inc();
             }
         }
         self.0.request_duration.observe(took.as_secs_f64());
@@ -191,6 +192,6 @@ impl Maker<'_> {
 
 /// In seconds: from a loopback answer to QStash's minute.
 const BUCKETS: &[f64] = &[
-    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-    120.0,
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0, 120.0,
 ];

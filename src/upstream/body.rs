@@ -48,7 +48,11 @@ impl Upload {
     /// A body that may stand still for `idle` at most.
     pub fn new(source: Source, idle: Duration) -> Self {
         let ended = source.is_end_stream();
-        Upload { source, patience: Patience::new(idle), progress: (!ended).then(Arc::default) }
+        Upload {
+            source,
+            patience: Patience::new(idle),
+            progress: (!ended).then(Arc::default),
+        }
     }
 
     /// How far it is; `None` where there is no body.
@@ -75,7 +79,9 @@ impl Source {
             },
             Source::Client(incoming) => incoming,
         };
-        Pin::new(incoming).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|_| BodyFault::Broken)))
+        Pin::new(incoming)
+            .poll_frame(cx)
+            .map(|frame| frame.map(|frame| frame.map_err(|_| BodyFault::Broken)))
     }
 }
 
@@ -83,10 +89,7 @@ impl Body for Upload {
     type Data = Bytes;
     type Error = BodyFault;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let me = &mut *self;
         let polled = me.source.poll_frame(cx);
         let frame = ready!(me.patience.bound(polled, cx));
@@ -135,7 +138,9 @@ impl Progress {
 
     /// When the body was sent to its end; `None` while it is not.
     pub(super) fn done_at(&self) -> Option<Instant> {
-        (self.state.load(Ordering::Acquire) == Self::DONE).then(|| self.ended.get().copied()).flatten()
+        (self.state.load(Ordering::Acquire) == Self::DONE)
+            .then(|| self.ended.get().copied())
+            .flatten()
     }
 
     /// Why the body broke off, if it did.
@@ -180,7 +185,11 @@ impl Lease {
 
 impl Download {
     pub(super) fn new(incoming: Incoming, lease: Lease, idle: Duration) -> Self {
-        let mut download = Download { incoming, lease: Some(lease), patience: Patience::new(idle) };
+        let mut download = Download {
+            incoming,
+            lease: Some(lease),
+            patience: Patience::new(idle),
+        };
         if download.incoming.is_end_stream() {
             download.release();
         }
@@ -198,10 +207,7 @@ impl Body for Download {
     type Data = Bytes;
     type Error = BodyFault;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let me = &mut *self;
         let polled = Pin::new(&mut me.incoming).poll_frame(cx);
         let polled = polled.map(|frame| frame.map(|frame| frame.map_err(|_| BodyFault::Broken)));
@@ -234,7 +240,11 @@ struct Patience {
 
 impl Patience {
     fn new(idle: Duration) -> Self {
-        Patience { idle, timer: None, waiting: false }
+        Patience {
+            idle,
+            timer: None,
+            waiting: false,
+        }
     }
 
     fn bound<T>(
@@ -246,7 +256,9 @@ impl Patience {
             self.waiting = false;
             return polled;
         }
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.idle)));
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.idle)));
         if !self.waiting {
             self.waiting = true;
             timer.as_mut().reset(tokio::time::Instant::now() + self.idle);

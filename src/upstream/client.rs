@@ -17,11 +17,13 @@ use super::settings::Settings;
 
 /// Sends requests to the upstream, for one core. Cloning shares its connections.
 #[derive(Clone)]
-pub struct Client {
+pub struct Client(Arc<Inner>);
+
+struct Inner {
     connector: Connector,
     pool: Pool,
     host: HeaderValue,
-    prefix: Arc<str>,
+    prefix: String,
     response_timeout: Duration,
     body_idle: Duration,
     max_head: usize,
@@ -52,15 +54,15 @@ impl Client {
     /// If the upstream's host is no name that TLS can check.
     pub fn new(settings: &Settings, tls: Arc<ClientConfig>, body_idle: Duration, max_head: usize) -> io::Result<Self> {
         let origin = &settings.origin;
-        Ok(Client {
+        Ok(Client(Arc::new(Inner {
             connector: Connector::new(origin, tls, settings.connect_timeout)?,
             pool: Pool::new(settings.idle_timeout),
             host: HeaderValue::from_str(&origin.host_header()).map_err(io::Error::other)?,
-            prefix: origin.prefix.as_str().into(),
+            prefix: origin.prefix.clone(),
             response_timeout: settings.response_timeout,
             body_idle,
             max_head,
-        })
+        })))
     }
 
     /// Sends a request and waits for the response head. What the upstream never saw is tried again, `retries` times at
@@ -74,16 +76,21 @@ impl Client {
         body: Upload,
         retries: u32,
     ) -> Result<Response<Download>, SendError> {
-        headers::prepare_request(&mut head, &body, &self.host, &self.prefix);
+        let inner = &*self.0;
+        headers::prepare_request(&mut head, &body, &inner.host, &inner.prefix);
         let mut request = Request::from_parts(head, body);
         let progress = request.body().progress();
         let mut left = retries;
         loop {
             // The last try is never left to a connection that may have died unseen.
-            let kept = if left == 0 && retries > 0 { None } else { self.pool.take().await };
+            let kept = if left == 0 && retries > 0 {
+                None
+            } else {
+                inner.pool.take().await
+            };
             let mut sender = match kept {
                 Some(sender) => sender,
-                None => match self.connect().await {
+                None => match inner.connect().await {
                     Ok(sender) => sender,
                     Err(error) if left == 0 => return Err(SendError::Unreachable(error.to_string())),
                     Err(_) => {
@@ -92,11 +99,15 @@ impl Client {
                     }
                 },
             };
-            let answer = self.answer(&mut sender, request, progress.as_deref()).await;
+            let answer = inner.answer(&mut sender, request, progress.as_deref()).await;
             match answer {
                 Ok(response) => {
-                    let lease = Lease { sender, pool: self.pool.clone(), progress };
-                    return Ok(response.map(|incoming| Download::new(incoming, lease, self.body_idle)));
+                    let lease = Lease {
+                        sender,
+                        pool: inner.pool.clone(),
+                        progress,
+                    };
+                    return Ok(response.map(|incoming| Download::new(incoming, lease, inner.body_idle)));
                 }
                 Err(Tried::Unsent(unsent)) if left > 0 => {
                     left -= 1;
@@ -110,14 +121,16 @@ impl Client {
 
     /// Closes connections that have been unused for too long.
     pub fn sweep(&self) {
-        self.pool.sweep();
+        self.0.pool.sweep();
     }
+}
 
+impl Inner {
     async fn connect(&self) -> Result<SendRequest<Upload>, ConnectError> {
         let stream = self.connector.connect().await?;
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
-            .max_buf_size(self.max_head.max(MIN_BUFFER))
+            .max_header_size(self.max_head)
             .handshake(TokioIo::new(stream))
             .await?;
         // What goes wrong on the connection reaches whoever waits for an answer on it.
@@ -146,11 +159,13 @@ impl Client {
                 }
                 continue;
             };
-            return answer.map_err(|mut error| match (error.take_message(), progress.and_then(Progress::fault)) {
-                (Some(request), _) => Tried::Unsent(Box::new(request)),
-                (None, Some(fault)) => Tried::Failed(SendError::Body(fault)),
-                (None, None) => Tried::Failed(SendError::Failed(cause(error.error()))),
-            });
+            return answer.map_err(
+                |mut error| match (error.take_message(), progress.and_then(Progress::fault)) {
+                    (Some(request), _) => Tried::Unsent(Box::new(request)),
+                    (None, Some(fault)) => Tried::Failed(SendError::Body(fault)),
+                    (None, None) => Tried::Failed(SendError::Failed(cause(error.error()))),
+                },
+            );
         }
     }
 }
@@ -169,6 +184,3 @@ fn cause(error: &hyper::Error) -> String {
         None => error.to_string(),
     }
 }
-
-/// hyper's least buffer.
-const MIN_BUFFER: usize = 8192;

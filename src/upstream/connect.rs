@@ -51,7 +51,12 @@ impl Connector {
                 Some((TlsConnector::from(tls), name))
             }
         };
-        Ok(Connector { host: origin.host.as_str().into(), port: origin.port, tls, timeout })
+        Ok(Connector {
+            host: origin.host.as_str().into(),
+            port: origin.port,
+            tls,
+            timeout,
+        })
     }
 
     /// A connection, its TLS handshake done.

@@ -17,7 +17,8 @@ pub fn prepare_request(head: &mut request::Parts, body: &impl Body, host: &Heade
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
         // hyper would send a GET without its body, were the framing left to it.
         head.headers.remove(CONTENT_LENGTH);
-        head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        head.headers
+            .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     if head.uri.authority().is_some() || !prefix.is_empty() {
         head.uri = origin_form(&head.uri, prefix);
@@ -92,15 +93,24 @@ mod tests {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         strip_hop_by_hop(&mut headers);
-        let left: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
         assert_eq!(left, [("trailer", &b"x-sum"[..]), ("x-kept", b"a"), ("x-kept", b"b")]);
     }
 
     #[test]
     fn a_target_keeps_its_bytes_behind_the_prefix() {
         let of = |uri: &str, prefix| origin_form(&uri.parse().unwrap(), prefix).to_string();
-        assert_eq!(of("/v2/publish/https://e.com//a/../?x=%2f", "/q"), "/q/v2/publish/https://e.com//a/../?x=%2f");
-        assert_eq!(of("http://evil.example/v2/messages?label=a", ""), "/v2/messages?label=a");
+        assert_eq!(
+            of("/v2/publish/https://e.com//a/../?x=%2f", "/q"),
+            "/q/v2/publish/https://e.com//a/../?x=%2f"
+        );
+        assert_eq!(
+            of("http://evil.example/v2/messages?label=a", ""),
+            "/v2/messages?label=a"
+        );
         assert_eq!(of("*", "/q"), "*");
     }
 }

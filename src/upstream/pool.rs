@@ -23,7 +23,10 @@ struct Idle {
 
 impl Pool {
     pub(super) fn new(timeout: Duration) -> Self {
-        Pool { idle: Arc::default(), timeout }
+        Pool {
+            idle: Arc::default(),
+            timeout,
+        }
     }
 
     /// A connection that is still open, as far as is known here.
@@ -40,14 +43,18 @@ impl Pool {
     /// Keeps a connection whose exchange is over.
     pub(super) fn put(&self, sender: SendRequest<Upload>) {
         if !sender.is_closed() {
-            self.lock().push(Idle { sender, since: Instant::now() });
+            self.lock().push(Idle {
+                sender,
+                since: Instant::now(),
+            });
         }
     }
 
     /// Closes connections that have been unused for too long or were closed by the other side.
     pub(super) fn sweep(&self) {
         let timeout = self.timeout;
-        self.lock().retain(|idle| idle.since.elapsed() < timeout && !idle.sender.is_closed());
+        self.lock()
+            .retain(|idle| idle.since.elapsed() < timeout && !idle.sender.is_closed());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {

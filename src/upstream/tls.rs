@@ -36,25 +36,40 @@ pub enum TlsError {
 /// # Errors
 /// [`TlsError`] if `ca_file` cannot be used.
 pub fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
     if let Some(file) = ca_file {
         add_roots(&mut roots, file)?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|cause| TlsError::Invalid { file: PathBuf::new(), cause })?
+        .map_err(|cause| TlsError::Invalid {
+            file: PathBuf::new(),
+            cause,
+        })?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
 }
 
 fn add_roots(roots: &mut RootCertStore, file: &Path) -> Result<(), TlsError> {
-    let unreadable = |cause| TlsError::Unreadable { file: file.to_owned(), cause };
+    let unreadable = |cause| TlsError::Unreadable {
+        file: file.to_owned(),
+        cause,
+    };
     let before = roots.len();
     for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
         let certificate = certificate.map_err(unreadable)?;
-        roots.add(certificate).map_err(|cause| TlsError::Invalid { file: file.to_owned(), cause })?;
+        roots.add(certificate).map_err(|cause| TlsError::Invalid {
+            file: file.to_owned(),
+            cause,
+        })?;
     }
-    if roots.len() == before { Err(TlsError::Empty(file.to_owned())) } else { Ok(()) }
+    if roots.len() == before {
+        Err(TlsError::Empty(file.to_owned()))
+    } else {
+        Ok(())
+    }
 }

@@ -1,0 +1,175 @@
+//! Records as a table for people.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::entry::Entry;
+
+const COLUMNS: usize = 8;
+const NAMES: [&str; COLUMNS] = [
+    "TIME",
+    "EVENT",
+    "CALLER",
+    "OPERATION",
+    "RESULT",
+    "CODE",
+    "CANCELLED",
+    "SELECTION",
+];
+/// The widest that each column gets, characters.
+const MAX_WIDTHS: [usize; COLUMNS] = [20, 20, 18, 20, 10, 20, 9, 60];
+/// What a line should not exceed, characters; the last column gives way, though not below [`MIN_LAST`].
+const LINE: usize = 120;
+const MIN_LAST: usize = 20;
+/// How many rows decide how wide the columns are.
+const WINDOW: usize = 500;
+
+type Row = [String; COLUMNS];
+
+/// Aligned columns, as wide as the first rows need.
+#[derive(Debug)]
+pub(super) struct Table {
+    colour: bool,
+    waiting: Vec<Row>,
+    widths: Option<[usize; COLUMNS]>,
+}
+
+impl Table {
+    pub(super) fn new(colour: bool) -> Self {
+        Table {
+            colour,
+            waiting: Vec::new(),
+            widths: None,
+        }
+    }
+
+    pub(super) fn add(&mut self, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+        self.waiting.push(row(entry));
+        if self.widths.is_some() || self.waiting.len() >= WINDOW {
+            self.flush(out)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes what waits.
+    pub(super) fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let rows = std::mem::take(&mut self.waiting);
+        if rows.is_empty() {
+            return out.flush();
+        }
+        let (widths, begins) = match self.widths {
+            Some(widths) => (widths, false),
+            None => (widths(&rows), true),
+        };
+        self.widths = Some(widths);
+        if begins {
+            self.line(&NAMES.map(str::to_owned), &widths, Style::new().bold(), out)?;
+        }
+        for row in &rows {
+            self.line(row, &widths, style(row), out)?;
+        }
+        out.flush()
+    }
+
+    fn line(&self, row: &Row, widths: &[usize; COLUMNS], style: Style, out: &mut dyn Write) -> io::Result<()> {
+        let mut line = String::new();
+        for (index, (cell, width)) in row.iter().zip(widths).enumerate() {
+            if index > 0 {
+                line.push_str("  ");
+            }
+            let cell = fitted(cell, *width);
+            let padding = " ".repeat(width - cell.chars().count());
+            // Numbers stand to the right.
+            let (first, second) = if index == 6 { (padding, cell) } else { (cell, padding) };
+            line.push_str(&first);
+            line.push_str(&second);
+        }
+        let line = line.trim_end();
+        match self.colour && style != Style::new() {
+            true => writeln!(out, "{style}{line}{style:#}"),
+            false => writeln!(out, "{line}"),
+        }
+    }
+}
+
+fn row(entry: &Entry) -> Row {
+    let text = |value: &Option<String>| value.as_deref().map(plain).unwrap_or_default();
+    let summary = entry
+        .selection_summary()
+        .or_else(|| entry.detail.clone())
+        .or_else(|| entry.error.clone())
+        .or_else(|| entry.target.clone());
+    [
+        seconds(&entry.time),
+        plain(&entry.event),
+        text(&entry.caller),
+        text(&entry.operation),
+        if entry.result.is_some() {
+            text(&entry.result)
+        } else {
+            text(&entry.decision)
+        },
+        text(&entry.code),
+        entry.cancelled.map(|count| count.to_string()).unwrap_or_default(),
+        text(&summary),
+    ]
+}
+
+/// A time without its fraction; one of another form as it is.
+fn seconds(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, fraction)) if fraction.ends_with('Z') => format!("{}Z", plain(seconds)),
+        _ => plain(time),
+    }
+}
+
+/// Without what could move the cursor of a terminal: records hold what clients sent.
+fn plain(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            if is_unprintable(c) {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
+}
+
+/// Control characters, and those that change the direction or hide text.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn widths(rows: &[Row]) -> [usize; COLUMNS] {
+    let mut widths = NAMES.map(str::len);
+    for row in rows {
+        for ((width, cell), max) in widths.iter_mut().zip(row).zip(MAX_WIDTHS) {
+            *width = (*width).max(cell.chars().count().min(max));
+        }
+    }
+    let others: usize = widths[..COLUMNS - 1].iter().map(|width| width + 2).sum();
+    widths[COLUMNS - 1] = LINE.saturating_sub(others).max(MIN_LAST);
+    widths
+}
+
+fn fitted(cell: &str, width: usize) -> String {
+    if cell.chars().count() <= width {
+        return cell.to_owned();
+    }
+    cell.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+fn style(row: &Row) -> Style {
+    let colour = match (row[1].as_str(), row[4].as_str()) {
+        ("denied" | "policy_rejected", _) => AnsiColor::Red,
+        ("cap_overrun", _) | (_, "uncertain") => AnsiColor::Magenta,
+        (_, "would_deny") => AnsiColor::Yellow,
+        ("outcome", "completed" | "accepted") => AnsiColor::Green,
+        _ => return Style::new(),
+    };
+    colour.on_default()
+}
