@@ -3,7 +3,7 @@
 mod audit;
 mod check;
 //mod demo;
-//mod explain;
+mod explain;
 mod health;
 mod run;
 mod simulate;

@@ -55,7 +55,11 @@ where
     }
 }
 
-fn verify(head: &request::Parts) -> Result<(), Refusal> {
+/// Whether a head is one that a server should act on.
+///
+/// # Errors
+/// The refusal of one that is not.
+pub fn verify(head: &request::Parts) -> Result<(), Refusal> {
     if head.method == Method::CONNECT || head.method == Method::TRACE {
         let message = format!(
             "{} is not served here; send the request to QStash's API itself.",
