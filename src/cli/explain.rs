@@ -68,7 +68,11 @@ impl Explain {
         let explained = Explained::of(head, &body, self.caller.clone(), &settings);
         let mut out = anstream::stdout().lock();
         // A closed pipe changes nothing about the answer.
-        let _ = if self.json { explained.write_json(&mut out) } else { explained.write_text(&mut out) };
+        let _ = if self.json {
+            explained.write_json(&mut out)
+        } else {
+            explained.write_text(&mut out)
+        };
         match explained.facts.decision {
             Decision::Deny => ExitCode::from(DENIED),
             Decision::Allow | Decision::WouldDeny => ExitCode::SUCCESS,
@@ -76,7 +80,10 @@ impl Explain {
     }
 
     fn request(&self) -> Result<(request::Parts, Vec<u8>), String> {
-        let uri: Uri = self.target.parse().map_err(|error| format!("the target cannot be part of a request: {error}"))?;
+        let uri: Uri = self
+            .target
+            .parse()
+            .map_err(|error| format!("the target cannot be part of a request: {error}"))?;
         let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         if !target.starts_with('/') {
             return Err(format!("the target starts with a slash: /{target}"));
@@ -84,15 +91,27 @@ impl Explain {
         let mut request = Request::builder().method(self.method.as_str()).uri(target);
         for line in &self.headers {
             let Some((name, value)) = line.split_once(':') else {
-                return Err(format!("a header has a name, a colon and a value, like -H 'Name: value'; this has no colon: {line}"));
+                return Err(format!(
+                    "a header has a name, a colon and a value, like -H 'Name: value'; this has no colon: {line}"
+                ));
             };
-            let name: HeaderName = name.trim().parse().map_err(|error| format!("{name} is no header name: {error}"))?;
-            let value: HeaderValue = value.trim().parse().map_err(|error| format!("the value of {name}: {error}"))?;
+            let name: HeaderName = name
+                .trim()
+                .parse()
+                .map_err(|error| format!("{name} is no header name: {error}"))?;
+            let value: HeaderValue = value
+                .trim()
+                .parse()
+                .map_err(|error| format!("the value of {name}: {error}"))?;
             request = request.header(name, value);
         }
-        let (mut head, ()) =
-            request.body(()).map_err(|error| format!("{} is no method: {error}", self.method))?.into_parts();
-        head.headers.entry(HOST).or_insert(HeaderValue::from_static("localhost"));
+        let (mut head, ()) = request
+            .body(())
+            .map_err(|error| format!("{} is no method: {error}", self.method))?
+            .into_parts();
+        head.headers
+            .entry(HOST)
+            .or_insert(HeaderValue::from_static("localhost"));
         let body = match self.data.as_deref().map(|data| (data, data.strip_prefix('@'))) {
             None => Vec::new(),
             Some((data, None)) => data.as_bytes().to_vec(),
@@ -152,7 +171,9 @@ impl Explained {
             treatment: policy.operations.of(operation),
             policy: policy.digest.clone(),
         };
-        let refused = well_formed::verify(&head).err().or_else(|| credentials::settle(&mut head, settings.credentials).err());
+        let refused = well_formed::verify(&head)
+            .err()
+            .or_else(|| credentials::settle(&mut head, settings.credentials).err());
         let (selection, verdict) = match refused {
             Some(refusal) => (None, Verdict::Deny(refusal)),
             None => judge(&head, body, &caller, operation, settings),
@@ -185,7 +206,15 @@ impl Explained {
     }
 
     fn write_text(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let Facts { decision, status, method, target, judged, treatment, policy } = &self.facts;
+        let Facts {
+            decision,
+            status,
+            method,
+            target,
+            judged,
+            treatment,
+            policy,
+        } = &self.facts;
         let mut line = |name: &str, value: &str| writeln!(out, "{name:<11}{value}");
         line("request", &format!("{method} {target}"))?;
         line("judged as", judged)?;
@@ -209,7 +238,10 @@ impl Explained {
             Decision::Deny => (AnsiColor::Red, "deny"),
         };
         let style = Style::new().bold().fg_color(Some(colour.into()));
-        let code = self.code.zip(*status).map_or_else(String::new, |(code, status)| format!(" with {status} {code}"));
+        let code = self
+            .code
+            .zip(*status)
+            .map_or_else(String::new, |(code, status)| format!(" with {status} {code}"));
         line("decision", &format!("{style}{word}{style:#}{code}"))?;
         for Broken { code, message } in &self.violations {
             writeln!(out, "\n  {code}\n    {message}")?;
@@ -220,7 +252,10 @@ impl Explained {
 
 impl Broken {
     fn of(violation: &policy::Violation) -> Self {
-        Broken { code: violation.code.as_str(), message: violation.message.clone() }
+        Broken {
+            code: violation.code.as_str(),
+            message: violation.message.clone(),
+        }
     }
 }
 
@@ -245,16 +280,27 @@ fn judge(
     let guarded = reading.is_some();
     let most = settings.resources.max_inspected_body;
     if guarded && body.len() > most {
-        let message = format!("The body has {} bytes, and up to {most} are read to judge it.", body.len());
+        let message = format!(
+            "The body has {} bytes, and up to {most} are read to judge it.",
+            body.len()
+        );
         let violation = policy::Violation::new(Code::BodyTooLarge, message);
         return (None, policy::malformed_selection(policy, violation, Vec::new()));
     }
     let selected = reading.map(|reading| {
         let kind = policy.bulk_cancel.kind(&reading.selection);
-        Selected { selection: reading.selection, kind }
+        Selected {
+            selection: reading.selection,
+            kind,
+        }
     });
     let messages = selected.as_ref().and_then(Selected::reach);
-    let charge = Charge { operation, caller, client: [127, 0, 0, 1].into(), messages };
+    let charge = Charge {
+        operation,
+        caller,
+        client: [127, 0, 0, 1].into(),
+        messages,
+    };
     let over_budget = match &verdict {
         Verdict::Deny(_) => None,
         Verdict::Allow(_) | Verdict::WouldDeny(..) => Limiter::new(settings.limits.clone()).charge(charge).err(),
