@@ -11,6 +11,7 @@ use http::{Method, Version, request};
 use tower::{Layer, Service};
 
 use super::exchange::{Exchange, Reply, Subject};
+use super::linger::linger;
 use crate::policy::{Code, Refusal};
 use crate::qstash::operation::Operation;
 
@@ -49,7 +50,9 @@ where
             Ok(()) => Either::Right(self.inner.call(exchange)),
             Err(refusal) => {
                 let subject = Subject::of(&exchange.head, &exchange.origin);
-                Either::Left(ready(Ok(Reply::refused(&subject, Operation::Unknown, refusal))))
+                let reply = Reply::refused(&subject, Operation::Unknown, refusal);
+                linger(exchange.body);
+                Either::Left(ready(Ok(reply)))
             }
         }
     }

@@ -101,6 +101,10 @@ impl Client {
             };
             let answer = inner.answer(&mut sender, request, progress.as_deref()).await;
             match answer {
+                // Nothing asked for another protocol, so nothing may switch to one.
+                Ok(response) if response.status().is_informational() => {
+                    return Err(SendError::Failed(format!("the upstream answered {}", response.status())));
+                }
                 Ok(response) => {
                     let lease = Lease {
                         sender,
