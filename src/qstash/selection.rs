@@ -134,7 +134,7 @@ pub fn read(parameters: &Parameters, query: Option<&[u8]>, body: &[u8], content_
             return reader.reading;
         }
         match body::object(body) {
-            Ok(fields) => fields.into_iter().for_each(|(name, field)| reader.field(name, field)),
+            Ok(fields) => fields.into_iter().for_each(|(name, field)| reader.field(&name, field)),
             Err(fault) => {
                 reader.reading.unsupported = Some(fault);
                 return reader.reading;
@@ -171,51 +171,51 @@ impl Reader<'_> {
         }
     }
 
-    fn field(&mut self, name: String, field: Field) {
-        if self.seen.contains(&name) {
-            self.ambiguous(format!("The body has the key {} twice; give it once.", quoted(&name)));
+    fn field(&mut self, name: &str, field: Field) {
+        if self.seen.iter().any(|seen| seen == name) {
+            self.ambiguous(format!("The body has the key {} twice; give it once.", quoted(name)));
             return;
         }
-        self.seen.push(name.clone());
+        self.seen.push(name.to_owned());
         if let Field::Null = field {
             if !self.parameters.names().any(|known| known == name) {
-                self.unknown(&name);
+                self.unknown(name);
             }
             return;
         }
         if name == self.parameters.ids {
             match field {
                 Field::Strings(strings) => {
-                    let ids = self.body_values(&name, &strings);
-                    self.note_empty(&name, &ids);
+                    let ids = self.body_values(name, &strings);
+                    self.note_empty(name, &ids);
                     self.reading.selection.ids.extend(ids);
                 }
-                _ => self.wrong_type(&name, "an array of strings"),
+                _ => self.wrong_type(name, "an array of strings"),
             }
-        } else if let Some(filter) = self.filter(&name) {
+        } else if let Some(filter) = self.filter(name) {
             match field {
                 Field::String(value) => {
-                    let values = self.body_values(&name, &[value]);
+                    let values = self.body_values(name, &[value]);
                     self.add_filter(filter, values);
                 }
                 Field::Strings(strings) => {
-                    let values = self.body_values(&name, &strings);
+                    let values = self.body_values(name, &strings);
                     self.add_filter(filter, values);
                 }
-                _ => self.wrong_type(&name, "a string or an array of strings"),
+                _ => self.wrong_type(name, "a string or an array of strings"),
             }
         } else if name == "async" {
             match field {
                 Field::Bool(value) => self.reading.selection.r#async = Some(value),
-                _ => self.wrong_type(&name, "true or false"),
+                _ => self.wrong_type(name, "true or false"),
             }
-        } else if SINGLE_VALUED.contains(&name.as_str()) {
+        } else if SINGLE_VALUED.contains(&name) {
             match field {
-                Field::Number(number) => self.single(&name, &number),
-                _ => self.wrong_type(&name, "a whole number"),
+                Field::Number(number) => self.single(name, &number),
+                _ => self.wrong_type(name, "a whole number"),
             }
-        } else if !self.is_extra(&name) {
-            self.unknown(&name);
+        } else if !self.is_extra(name) {
+            self.unknown(name);
         }
     }
 
@@ -246,9 +246,8 @@ impl Reader<'_> {
     fn finish(mut self) -> Reading {
         let selection = &mut self.reading.selection;
         let (ids, filters) = (&selection.ids, &selection.filters);
-        selection.empty.retain(|name| match name == self.parameters.ids {
-            true => ids.is_empty(),
-            false => filters.iter().all(|(filter, _)| filter != name),
+        selection.empty.retain(|name| {
+            if name == self.parameters.ids { ids.is_empty() } else { filters.iter().all(|(filter, _)| filter != name) }
         });
         let selection = &self.reading.selection;
         let filters = !selection.filters.is_empty() || selection.from_date.is_some() || selection.to_date.is_some();
@@ -331,11 +330,12 @@ fn decimal(value: &str) -> Option<u64> {
     (!value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())).then(|| value.parse().unwrap_or(u64::MAX))
 }
 
-/// A name in backticks as people may read it: control characters escaped, cut at 64 characters.
+/// A name in backticks as people may read it, control characters escaped. One longer than any parameter's is told by its
+/// length alone: it may be a token that went where a name belongs.
 pub fn quoted(name: &str) -> String {
-    let mut shown: String = name.chars().take(64).flat_map(char::escape_debug).collect();
-    if name.chars().nth(64).is_some() {
-        shown.push('…');
+    const LONGEST: usize = 24;
+    match name.chars().count() {
+        0..=LONGEST => format!("`{}`", name.escape_debug()),
+        length => format!("`…` (a name of {length} characters)"),
     }
-    format!("`{shown}`")
 }
