@@ -173,7 +173,7 @@ impl Reader<'_> {
 
     fn field(&mut self, name: &str, field: Field) {
         if self.seen.iter().any(|seen| seen == name) {
-            self.ambiguous(format!("The body has the key {} twice; give it once.", quoted(name)));
+            self.ambiguous(format!("The body has the key {} twice; give it once.", quoted_parameter(name)));
             return;
         }
         self.seen.push(name.to_owned());
@@ -330,12 +330,21 @@ fn decimal(value: &str) -> Option<u64> {
     (!value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())).then(|| value.parse().unwrap_or(u64::MAX))
 }
 
-/// A name in backticks as people may read it, control characters escaped. One longer than any parameter's is told by its
-/// length alone: it may be a token that went where a name belongs.
+/// A name in backticks as people may read it: control characters escaped, cut at 64 characters.
 pub fn quoted(name: &str) -> String {
+    let mut shown: String = name.chars().take(64).flat_map(char::escape_debug).collect();
+    if name.chars().nth(64).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+/// A parameter's name as a request gives it, [`quoted`]. One longer than any parameter's is told by its length alone: it
+/// may be a token that went where a name belongs.
+pub fn quoted_parameter(name: &str) -> String {
     const LONGEST: usize = 24;
     match name.chars().count() {
-        0..=LONGEST => format!("`{}`", name.escape_debug()),
+        0..=LONGEST => quoted(name),
         length => format!("`…` (a name of {length} characters)"),
     }
 }
