@@ -3,8 +3,12 @@
 
 #[path = "judging_model/grammar.rs"]
 mod grammar;
+#[path = "judging_model/paths.rs"]
+mod paths;
 #[path = "judging_model/random.rs"]
 mod random;
+#[path = "judging_model/selections.rs"]
+mod selections;
 #[path = "judging_model/server.rs"]
 mod server;
 
@@ -179,6 +183,8 @@ fn the_model_reads_what_the_guard_refuses() {
         "/v2/%6dessages//id",
         "/v2/messages/%c2%a0",
         "/v2/me%c5%bfsages",
+        "/v2/x//%2f../../messages",
+        "//v2/x//%252f..%252f..%252fmessages",
     ] {
         let case = Case {
             method: "DELETE",

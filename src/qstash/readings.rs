@@ -21,22 +21,15 @@ const MOST_BYTES: usize = 1 << 20;
 /// that rewriting ends.
 type Rewrite = fn(&[u8]) -> Option<Bytes>;
 
-const REWRITES: [Rewrite; 7] = [
-    decoded_once,
-    with_slashes,
-    without_parameters,
-    without_query,
-    without_blanks,
-    |path| without_dots(path, Dots::AfterCollapsing),
-    |path| without_dots(path, Dots::BeforeCollapsing),
-];
+const REWRITES: [Rewrite; 7] =
+    [decoded_once, with_slashes, without_parameters, without_query, without_blanks, collapsed, without_dots];
 
 /// Whether something holds for any reading of the path, or there are too many to tell.
 pub(super) fn any(raw: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> bool {
     if holds(raw) {
         return true;
     }
-    let mut found: SmallVec<[Bytes; 8]> = smallvec![Bytes::from_slice(raw)];
+    let mut found: SmallVec<[Bytes; 16]> = smallvec![Bytes::from_slice(raw)];
     let mut bytes = raw.len();
     let mut next = 0;
     while next < found.len() {
@@ -62,13 +55,11 @@ pub(super) fn any(raw: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> bool {
 /// `//` is collapsed only where there are dot segments to remove; readers of segments skip empty ones.
 pub(super) fn canonical(raw: &[u8]) -> Bytes {
     let mut path = decoded_fully(raw);
-    let rewrites: [Rewrite; 3] = [with_slashes, without_parameters, |path| without_dots(path, Dots::AfterCollapsing)];
-    for rewrite in rewrites {
-        if let Some(rewritten) = rewrite(&path) {
-            path = rewritten;
-        }
+    for rewrite in [with_slashes, without_parameters] {
+        path = rewrite(&path).unwrap_or(path);
     }
-    path
+    let collapsed = collapsed(&path);
+    without_dots(collapsed.as_deref().unwrap_or(&path)).unwrap_or(path)
 }
 
 /// Whether a decoded path has white space or a control character, of Unicode or of Latin-1.
@@ -145,15 +136,20 @@ fn without_blanks(path: &[u8]) -> Option<Bytes> {
     changed(path, out)
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Dots {
-    /// `//` is collapsed first: `..` never meets an empty segment. Go's `path.Clean`, and the judged copy.
-    AfterCollapsing,
-    /// Dot segments are removed first: `..` may take an empty segment away. RFC 3986 section 5.2.4.
-    BeforeCollapsing,
+/// `//` read as `/`.
+fn collapsed(path: &[u8]) -> Option<Bytes> {
+    let mut behind_slash = false;
+    let kept = path.iter().copied().filter(|&byte| {
+        let doubled = behind_slash && byte == b'/';
+        behind_slash = byte == b'/';
+        !doubled
+    });
+    changed(path, kept.collect())
 }
 
-fn without_dots(path: &[u8], dots: Dots) -> Option<Bytes> {
+/// Dot segments removed as RFC 3986 section 5.2.4 says: `..` may take an empty segment away. Behind [`collapsed`], it is
+/// Go's `path.Clean`.
+fn without_dots(path: &[u8]) -> Option<Bytes> {
     let segments = || path.strip_prefix(b"/").unwrap_or(path).split(|&byte| byte == b'/');
     if !segments().any(|segment| matches!(segment, b"." | b"..")) {
         return None;
@@ -161,7 +157,6 @@ fn without_dots(path: &[u8], dots: Dots) -> Option<Bytes> {
     let mut kept: SmallVec<[&[u8]; 32]> = SmallVec::new();
     for segment in segments() {
         match segment {
-            b"" if dots == Dots::AfterCollapsing => {}
             b"." => {}
             b".." => drop(kept.pop()),
             _ => kept.push(segment),

@@ -232,13 +232,15 @@ impl Reader<'_> {
                 "true" => self.reading.selection.r#async = Some(true),
                 "false" => self.reading.selection.r#async = Some(false),
                 _ if blank => {}
-                _ => self.ambiguous("`async` is neither true nor false.".to_owned()),
+                _ => self.ambiguous("`async` is neither true nor false; write async=true or leave it out.".to_owned()),
             },
             _ if blank => self.reading.selection.empty.push(name.to_owned()),
             _ => match decimal(value) {
                 Some(date) if name == "fromDate" => self.reading.selection.from_date = Some(date),
                 Some(date) => self.reading.selection.to_date = Some(date),
-                None => self.ambiguous(format!("`{name}` is not a decimal number of unix milliseconds.")),
+                None => self.ambiguous(format!(
+                    "`{name}` is not a decimal number; write unix milliseconds, like {name}=1767225600000."
+                )),
             },
         }
     }
@@ -259,7 +261,7 @@ impl Reader<'_> {
             ));
         }
         if reversed {
-            self.ambiguous("`fromDate` is later than `toDate`.".to_owned());
+            self.ambiguous("`fromDate` is later than `toDate`; put the earlier one first.".to_owned());
         }
         self.reading
     }
@@ -283,7 +285,7 @@ impl Reader<'_> {
     /// The values of body strings, with the same check for control characters that query values get.
     fn body_values(&mut self, name: &str, strings: &[String]) -> Vec<String> {
         if strings.iter().any(|s| s.chars().any(char::is_control)) {
-            self.ambiguous(format!("`{name}` has a control character in its value."));
+            self.ambiguous(format!("`{name}` has a control character in its value; leave it out."));
         }
         strings.iter().flat_map(|s| values(s)).collect()
     }

@@ -17,8 +17,8 @@ impl Random {
 
     /// A number below `bound`.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        let bound = u64::try_from(bound).unwrap();
-        usize::try_from(self.next() % bound).unwrap()
+        let bound = u64::try_from(bound).expect("64 bits");
+        usize::try_from(self.next() % bound).expect("below a usize")
     }
 
     /// True in `percent` of 100 cases.

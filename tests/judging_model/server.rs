@@ -73,10 +73,15 @@ pub(crate) fn seen(case: &Case) -> Vec<Seen> {
 
 /// Whether a query holds anything but the credential.
 fn has_parameters(query: &[u8]) -> bool {
-    let name = |pair: &[u8]| unescape(pair.split(|&byte| byte == b'=').next().unwrap());
+    let name = |pair: &[u8]| unescape(until(pair, b"="));
     query
         .split(|&byte| byte == b'&')
         .any(|pair| !matches!(name(pair).as_slice(), b"" | b"qstash_token"))
+}
+
+/// The text before the first of these bytes.
+fn until<'a>(text: &'a [u8], ends: &[u8]) -> &'a [u8] {
+    &text[..text.iter().position(|byte| ends.contains(byte)).unwrap_or(text.len())]
 }
 
 fn add<T: PartialEq>(found: &mut Vec<T>, item: T) {
@@ -93,14 +98,21 @@ type Step = fn(&[u8]) -> Vec<u8>;
 const STEPS: [&[Step]; 10] = [
     &[same, cut_parameters],
     &[same, turn_backslashes],
-    &[same, go_clean, rfc_clean],
+    &[same, merge_slashes, go_clean, rfc_clean],
     &[same, unescape],
     &[same, cut_query],
     &[same, turn_backslashes],
     &[same, cut_parameters],
-    &[same, go_clean, rfc_clean],
+    &[same, merge_slashes, go_clean, rfc_clean],
     &[same, unescape],
-    &[same, turn_backslashes, cut_parameters, go_clean, rfc_clean],
+    &[
+        same,
+        turn_backslashes,
+        cut_parameters,
+        merge_slashes,
+        go_clean,
+        rfc_clean,
+    ],
 ];
 
 fn paths(raw: &[u8]) -> Vec<Vec<u8>> {
@@ -130,16 +142,19 @@ fn turn_backslashes(path: &[u8]) -> Vec<u8> {
 fn cut_parameters(path: &[u8]) -> Vec<u8> {
     let segments: Vec<&[u8]> = path
         .split(|&byte| byte == b'/')
-        .map(|segment| segment.split(|&byte| byte == b';').next().unwrap())
+        .map(|segment| until(segment, b";"))
         .collect();
     segments.join(&b'/')
 }
 
 fn cut_query(path: &[u8]) -> Vec<u8> {
-    path.split(|&byte| byte == b'?' || byte == b'#')
-        .next()
-        .unwrap()
-        .to_vec()
+    until(path, b"?#").to_vec()
+}
+
+fn merge_slashes(path: &[u8]) -> Vec<u8> {
+    let mut merged = path.to_vec();
+    merged.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
+    merged
 }
 
 /// Go's `path.Clean` of a rooted path.
