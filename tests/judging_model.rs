@@ -1,6 +1,8 @@
 //! What the guard lets through, held against a model of a lenient server that knows nothing of the guard: under no
 //! reading may it be an unfiltered or an uncapped cancel.
 
+#[path = "judging_model/case.rs"]
+mod case;
 #[path = "judging_model/grammar.rs"]
 mod grammar;
 #[path = "judging_model/paths.rs"]
@@ -15,7 +17,7 @@ mod server;
 use std::ops::AddAssign;
 use std::thread;
 
-use grammar::Case;
+use case::Case;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, proptest};
 use qstash_guard::policy::{Judgement, Policy, Request, Verdict, judge};

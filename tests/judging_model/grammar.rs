@@ -1,5 +1,6 @@
 //! Requests made of valid and evil fragments, so that a large share of them is a bulk cancel to some server.
 
+use super::case::Case;
 use super::paths::{
     EVIL_LEADS, EVIL_NAMES, EVIL_SEPARATORS, EVIL_TAILS, EVIL_VERSIONS, LEADS, METHODS, NAMES, OTHERS, SEPARATORS,
     SPLICES, TAILS, VERSIONS,
@@ -8,28 +9,6 @@ use super::random::Random;
 use super::selections::{
     BODY_COUNTS, BODY_FILTERS, BODY_IDS, BODY_WEAK, COUNTS, EVIL_FIELDS, EVIL_PAIRS, FILTERS, IDS, TOKENS, WEAK, WRAPS,
 };
-
-/// A request as a client may write it.
-#[derive(Debug)]
-pub(crate) struct Case {
-    pub(crate) method: &'static str,
-    pub(crate) path: Vec<u8>,
-    pub(crate) query: Option<Vec<u8>>,
-    pub(crate) body: Vec<u8>,
-    pub(crate) overridden: bool,
-    pub(crate) content_encoded: bool,
-}
-
-impl std::fmt::Display for Case {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.method, self.path.escape_ascii())?;
-        if let Some(query) = &self.query {
-            write!(f, "?{}", query.escape_ascii())?;
-        }
-        write!(f, " body {:?}", String::from_utf8_lossy(&self.body))?;
-        write!(f, " override {} encoded {}", self.overridden, self.content_encoded)
-    }
-}
 
 /// The case of one seed.
 pub(crate) fn case(seed: u64) -> Case {

@@ -6,7 +6,7 @@ use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 
-use super::grammar::Case;
+use super::case::Case;
 
 /// What must not happen, as the guard's default policy has it.
 const MOST: u64 = 100;
