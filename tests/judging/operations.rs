@@ -164,7 +164,6 @@ fn by_default_only_the_bulk_cancel_is_guarded() {
             assert!(judgement.reading.is_some());
             continue;
         }
-        // `messages.` is so like `messages` that `.` is the only thing that parts them; it is a letter of an id.
         assert_eq!(named_and_said(&judgement), format!("{name}: allow"), "{line}");
         assert!(judgement.reading.is_none(), "{line} is not read");
         passed += 1;
