@@ -5,10 +5,13 @@
 pub mod qstash;
 pub mod policy;
 pub mod limits;
-pub mod telemetry;
 pub mod audit;
+pub mod telemetry;
 pub mod upstream;
 pub mod layers;
+pub mod stack;
 pub mod server;
 pub mod config;
+pub mod app;
 pub mod simulator;
+pub mod cli;

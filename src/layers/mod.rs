@@ -1,5 +1,22 @@
 //! One tower layer a file, in the order of a request.
 
+mod answer;
+pub mod audit_cancel;
+pub mod body;
+pub mod catch_panic;
+pub mod classify;
+pub mod credentials;
+pub mod enforce;
+pub mod exchange;
+pub mod forward;
+pub mod limit;
+mod linger;
+pub mod passage;
+pub mod record_denial;
+pub mod respond;
 mod settings;
+pub mod suppressed;
+pub mod trace;
+pub mod well_formed;
 
 pub use settings::{Credentials, HeaderForwardToken, QueryToken};

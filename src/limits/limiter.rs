@@ -69,10 +69,15 @@ impl<C: Clock + Clone> Limiter<C> {
         let mut limited = [false; Operation::COUNT];
         for limit in &limits {
             if let AppliesTo::Operations(operations) = &limit.applies_to {
-                operations.iter().for_each(|operation| limited[operation.index()] = true);
+                operations
+                    .iter()
+                    .for_each(|operation| limited[operation.index()] = true);
             }
         }
-        let limits = limits.into_iter().map(|limit| Buckets::new(limit, clock.clone())).collect();
+        let limits = limits
+            .into_iter()
+            .map(|limit| Buckets::new(limit, clock.clone()))
+            .collect();
         Limiter { limits, limited, clock }
     }
 
@@ -91,19 +96,28 @@ impl<C: Clock + Clone> Limiter<C> {
         if !self.applies_to(charge.operation) {
             return Ok(());
         }
-        self.applying(charge.operation).try_for_each(|buckets| buckets.charge(&charge, &self.clock))
+        self.applying(charge.operation)
+            .try_for_each(|buckets| buckets.charge(&charge, &self.clock))
     }
 
     /// Charges what a cancel took beyond what it was charged for, as far as the buckets hold it.
     pub fn settle(&self, charge: Charge<'_>, beyond: u64) {
-        for buckets in self.applying(charge.operation).filter(|buckets| buckets.limit.unit == Unit::Messages) {
+        for buckets in self
+            .applying(charge.operation)
+            .filter(|buckets| buckets.limit.unit == Unit::Messages)
+        {
             buckets.drain(&buckets.key(&charge), beyond, &self.clock);
         }
     }
 
     /// Whether a denial of this client may still leave a record of its own.
     pub fn records_denial(&self, caller: &str, client: IpAddr) -> bool {
-        let charge = Charge { operation: Operation::Unknown, caller, client, messages: None };
+        let charge = Charge {
+            operation: Operation::Unknown,
+            caller,
+            client,
+            messages: None,
+        };
         self.limits
             .iter()
             .filter(|buckets| buckets.limit.applies_to == AppliesTo::Denied)
@@ -121,10 +135,12 @@ impl<C: Clock + Clone> Limiter<C> {
     }
 
     fn applying(&self, operation: Operation) -> impl Iterator<Item = &Buckets<C>> {
-        self.limits.iter().filter(move |buckets| match &buckets.limit.applies_to {
-            AppliesTo::Operations(operations) => operations.contains(&operation),
-            AppliesTo::Denied => false,
-        })
+        self.limits
+            .iter()
+            .filter(move |buckets| match &buckets.limit.applies_to {
+                AppliesTo::Operations(operations) => operations.contains(&operation),
+                AppliesTo::Denied => false,
+            })
     }
 }
 
@@ -134,7 +150,11 @@ impl<C: Clock + Clone> Buckets<C> {
             .unwrap_or_else(|| Quota::per_second(limit.rate.events))
             .allow_burst(limit.burst);
         let state = RateLimiter::new(quota, HashMapStateStore::default(), clock);
-        Buckets { limit, state, sweep_at: AtomicUsize::new(FIRST_SWEEP) }
+        Buckets {
+            limit,
+            state,
+            sweep_at: AtomicUsize::new(FIRST_SWEEP),
+        }
     }
 
     fn key(&self, charge: &Charge<'_>) -> Key {
@@ -152,11 +172,16 @@ impl<C: Clock + Clone> Buckets<C> {
             Unit::Messages => charge.messages.map_or(burst, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         };
         let name = &self.limit.name;
-        let Err(wait) = self.take(&self.key(charge), cost, clock) else { return Ok(()) };
+        let Err(wait) = self.take(&self.key(charge), cost, clock) else {
+            return Ok(());
+        };
         let (code, message, remaining) = match wait {
             Some(wait) => (
                 Code::RateLimited,
-                format!("The limit {name} is used up for now; try again in {} s.", whole_seconds(wait)),
+                format!(
+                    "The limit {name} is used up for now; try again in {} s.",
+                    whole_seconds(wait)
+                ),
                 self.left(cost, wait),
             ),
             None => (
@@ -168,12 +193,23 @@ impl<C: Clock + Clone> Buckets<C> {
                 burst,
             ),
         };
-        Err(Refusal::limited(code, message, Limited { name: name.clone(), retry_after: wait, burst, remaining }))
+        Err(Refusal::limited(
+            code,
+            message,
+            Limited {
+                name: name.clone(),
+                retry_after: wait,
+                burst,
+                remaining,
+            },
+        ))
     }
 
     /// Takes `cost` from the bucket of `key`, or says how long until it could; `None` where the bucket is too small.
     fn take(&self, key: &Key, cost: u32, clock: &C) -> Result<(), Option<Duration>> {
-        let Some(cost) = NonZeroU32::new(cost) else { return Ok(()) };
+        let Some(cost) = NonZeroU32::new(cost) else {
+            return Ok(());
+        };
         let taken = match self.state.check_key_n(key, cost) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(until)) => Err(Some(until.wait_time_from(clock.now()))),
@@ -203,7 +239,8 @@ impl<C: Clock + Clone> Buckets<C> {
     fn sweep(&self) {
         self.state.retain_recent();
         self.state.shrink_to_fit();
-        self.sweep_at.store((self.state.len() * 2).max(FIRST_SWEEP), Ordering::Relaxed);
+        self.sweep_at
+            .store((self.state.len() * 2).max(FIRST_SWEEP), Ordering::Relaxed);
     }
 }
 
@@ -236,14 +273,22 @@ mod tests {
             applies_to: AppliesTo::Operations(vec![Operation::MessagesBulkCancel]),
             per: Per::Caller,
             unit,
-            rate: Rate { events: NonZeroU32::new(events).unwrap(), period: SECOND },
+            rate: Rate {
+                events: NonZeroU32::new(events).unwrap(),
+                period: SECOND,
+            },
             burst: NonZeroU32::new(burst).unwrap(),
         };
         (Limiter::with_clock(vec![limit], clock.clone()), clock)
     }
 
     fn charge(caller: &str, messages: Option<u64>) -> Charge<'_> {
-        Charge { operation: Operation::MessagesBulkCancel, caller, client: [127, 0, 0, 1].into(), messages }
+        Charge {
+            operation: Operation::MessagesBulkCancel,
+            caller,
+            client: [127, 0, 0, 1].into(),
+            messages,
+        }
     }
 
     #[test]
@@ -254,7 +299,9 @@ mod tests {
         assert_eq!(refusal.code(), Code::RateLimited);
         assert_eq!(refusal.limit().unwrap().retry_after, Some(SECOND));
         assert_eq!(refusal.limit().unwrap().remaining, 0);
-        limits.charge(charge("b", None)).expect("another caller has a bucket of its own");
+        limits
+            .charge(charge("b", None))
+            .expect("another caller has a bucket of its own");
         clock.advance(SECOND);
         limits.charge(charge("a", None)).unwrap();
     }
@@ -264,13 +311,22 @@ mod tests {
         let (limits, clock) = limiter(Unit::Messages, 10, 100);
         limits.charge(charge("a", Some(70))).unwrap();
         let refusal = limits.charge(charge("a", Some(40))).unwrap_err();
-        assert_eq!((refusal.code(), refusal.limit().unwrap().remaining), (Code::RateLimited, 30));
+        assert_eq!(
+            (refusal.code(), refusal.limit().unwrap().remaining),
+            (Code::RateLimited, 30)
+        );
         assert_eq!(refusal.limit().unwrap().retry_after, Some(SECOND));
-        assert_eq!(limits.charge(charge("a", Some(101))).unwrap_err().code(), Code::CountOverBudget);
+        assert_eq!(
+            limits.charge(charge("a", Some(101))).unwrap_err().code(),
+            Code::CountOverBudget
+        );
         assert_eq!(limits.charge(charge("a", None)).unwrap_err().code(), Code::RateLimited);
         clock.advance(10 * SECOND);
         limits.charge(charge("a", None)).unwrap();
-        assert_eq!(limits.charge(charge("a", Some(1))).unwrap_err().code(), Code::RateLimited);
+        assert_eq!(
+            limits.charge(charge("a", Some(1))).unwrap_err().code(),
+            Code::RateLimited
+        );
     }
 
     #[test]
@@ -278,7 +334,10 @@ mod tests {
         let (limits, _) = limiter(Unit::Messages, 1, 100);
         limits.charge(charge("a", Some(10))).unwrap();
         limits.settle(charge("a", Some(10)), 1000);
-        assert_eq!(limits.charge(charge("a", Some(1))).unwrap_err().code(), Code::RateLimited);
+        assert_eq!(
+            limits.charge(charge("a", Some(1))).unwrap_err().code(),
+            Code::RateLimited
+        );
     }
 
     #[test]
@@ -288,7 +347,11 @@ mod tests {
             limits.charge(charge(&caller.to_string(), None)).unwrap();
             clock.advance(Duration::from_micros(10));
         }
-        assert!(limits.keys() <= 2 * FIRST_SWEEP, "{} keys are held while they come", limits.keys());
+        assert!(
+            limits.keys() <= 2 * FIRST_SWEEP,
+            "{} keys are held while they come",
+            limits.keys()
+        );
         clock.advance(SECOND);
         limits.sweep();
         assert_eq!(limits.keys(), 0);

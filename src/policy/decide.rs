@@ -14,7 +14,12 @@ pub fn bulk_cancel(policy: &Policy, reading: &Reading, earlier: Vec<Violation>) 
         found.push(Violation::new(Code::UnsupportedBody, fault));
         return Verdict::of(policy.mode, found);
     }
-    found.extend(reading.ambiguities.iter().map(|message| Violation::new(Code::AmbiguousRequest, message)));
+    found.extend(
+        reading
+            .ambiguities
+            .iter()
+            .map(|message| Violation::new(Code::AmbiguousRequest, message)),
+    );
     found.extend(reading.unknown.iter().map(|name| unknown_parameter(rules, name)));
     if reading.ambiguities.is_empty() {
         found.extend(out_of_bounds(rules, &reading.selection));
@@ -45,7 +50,10 @@ fn unknown_parameter(rules: &BulkCancel, name: &str) -> Violation {
     };
     Violation::new(
         Code::UnknownParameter,
-        format!("{} is no parameter of a bulk cancel, and QStash would ignore it; {known}", quoted_parameter(name)),
+        format!(
+            "{} is no parameter of a bulk cancel, and QStash would ignore it; {known}",
+            quoted_parameter(name)
+        ),
     )
 }
 
@@ -63,10 +71,17 @@ fn out_of_bounds(rules: &BulkCancel, selection: &Selection) -> Vec<Violation> {
             .map(|(name, _)| format!("`{name}`"))
             .collect();
         if !refused.is_empty() {
-            let allowed = if allowed.is_empty() { "none; cancel by messageIds".to_owned() } else { allowed.join(", ") };
+            let allowed = if allowed.is_empty() {
+                "none; cancel by messageIds".to_owned()
+            } else {
+                allowed.join(", ")
+            };
             found.push(Violation::new(
                 Code::FilterNotAllowed,
-                format!("The policy does not allow the filter {}; allowed: {allowed}.", refused.join(", ")),
+                format!(
+                    "The policy does not allow the filter {}; allowed: {allowed}.",
+                    refused.join(", ")
+                ),
             ));
         }
     }
@@ -80,10 +95,17 @@ fn out_of_bounds(rules: &BulkCancel, selection: &Selection) -> Vec<Violation> {
         )),
         Some(count) if count > rules.max_count => {
             // The largest number stands for all that are larger.
-            let asked = if count == u64::MAX { "count".to_owned() } else { format!("count={count}") };
+            let asked = if count == u64::MAX {
+                "count".to_owned()
+            } else {
+                format!("count={count}")
+            };
             found.push(Violation::new(
                 Code::CountOverCap,
-                format!("{asked} is over the cap of {0}; use count={0} at most, or cancel in steps.", rules.max_count),
+                format!(
+                    "{asked} is over the cap of {0}; use count={0} at most, or cancel in steps.",
+                    rules.max_count
+                ),
             ));
         }
         _ => {}
@@ -92,7 +114,10 @@ fn out_of_bounds(rules: &BulkCancel, selection: &Selection) -> Vec<Violation> {
     if selection.ids.len() > most {
         found.push(Violation::new(
             Code::TooManyMessageIds,
-            format!("The cancel lists {} message ids, the most is {most}; send them in chunks.", selection.ids.len()),
+            format!(
+                "The cancel lists {} message ids, the most is {most}; send them in chunks.",
+                selection.ids.len()
+            ),
         ));
     }
     found
@@ -104,14 +129,26 @@ fn unfiltered(rules: &BulkCancel, selection: &Selection) -> String {
     weak.extend(selection.from_date.map(|_| "fromDate"));
     weak.extend(selection.to_date.map(|_| "toDate"));
     if !weak.is_empty() {
-        there.push(format!("{} narrow{} nothing", ticked(&weak), if weak.len() == 1 { "s" } else { "" }));
+        there.push(format!(
+            "{} narrow{} nothing",
+            ticked(&weak),
+            if weak.len() == 1 { "s" } else { "" }
+        ));
     }
     let empty: Vec<&str> = selection.empty.iter().map(String::as_str).collect();
     if !empty.is_empty() {
-        let verbs = if empty.len() == 1 { "is empty and counts" } else { "are empty and count" };
+        let verbs = if empty.len() == 1 {
+            "is empty and counts"
+        } else {
+            "are empty and count"
+        };
         there.push(format!("{} {verbs} as absent", ticked(&empty)));
     }
-    let there = if there.is_empty() { String::new() } else { format!(" ({})", there.join("; ")) };
+    let there = if there.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", there.join("; "))
+    };
     let narrowing: Vec<&str> = rules.narrowing_filters.iter().map(String::as_str).collect();
     format!(
         "This would cancel every pending message of the account, and there is no undo{there}; \
@@ -122,5 +159,9 @@ fn unfiltered(rules: &BulkCancel, selection: &Selection) -> String {
 }
 
 fn ticked(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -49,5 +49,9 @@ pub fn judge(policy: &Policy, request: &Request<'_>) -> Judgement {
             (Some(reading), verdict)
         }
     };
-    Judgement { operation: routed.operation, reading, verdict }
+    Judgement {
+        operation: routed.operation,
+        reading,
+        verdict,
+    }
 }

@@ -82,7 +82,10 @@ impl Code {
     /// Whether it is a word of the guard about the request, to be recorded as `denied`; the rest says that the
     /// upstream failed, which is no denial.
     pub const fn is_denial(self) -> bool {
-        !matches!(self, Code::UpstreamUnreachable | Code::UpstreamFailed | Code::UpstreamTimeout)
+        !matches!(
+            self,
+            Code::UpstreamUnreachable | Code::UpstreamFailed | Code::UpstreamTimeout
+        )
     }
 }
 
@@ -104,7 +107,10 @@ pub struct Violation {
 impl Violation {
     /// A violation with its sentence.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Violation { code, message: message.into() }
+        Violation {
+            code,
+            message: message.into(),
+        }
     }
 }
 
@@ -132,18 +138,29 @@ pub struct Limited {
 impl Refusal {
     /// A refusal for one reason.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Refusal { first: Violation::new(code, message), others: Vec::new(), limit: None }
+        Refusal {
+            first: Violation::new(code, message),
+            others: Vec::new(),
+            limit: None,
+        }
     }
 
     /// A refusal by a limit.
     pub fn limited(code: Code, message: impl Into<String>, limit: Limited) -> Self {
-        Refusal { limit: Some(limit), ..Refusal::new(code, message) }
+        Refusal {
+            limit: Some(limit),
+            ..Refusal::new(code, message)
+        }
     }
 
     /// All violations in the order of the table; `None` where there is none.
     pub fn of(violations: Vec<Violation>) -> Option<Self> {
         let mut violations = violations.into_iter();
-        violations.next().map(|first| Refusal { first, others: violations.collect(), limit: None })
+        violations.next().map(|first| Refusal {
+            first,
+            others: violations.collect(),
+            limit: None,
+        })
     }
 
     /// The code of the answer: the first violation's.

@@ -36,9 +36,8 @@ pub fn route(policy: &Policy, method: &str, path: &[u8], overridden: bool) -> Ro
     let operation = target.operation(verb);
     let guards = |op| policy.operations.must_be_unambiguous(op);
     let ambiguity = target.is_ambiguous(verb, guards).map(Ambiguity::message).or_else(|| {
-        (overridden && target.reaches(guards)).then_some(
-            "A method-override header may turn this request into a bulk cancel; send it without one.".into(),
-        )
+        (overridden && target.reaches(guards))
+            .then_some("A method-override header may turn this request into a bulk cancel; send it without one.".into())
     });
     let treatment = policy.operations.of(operation);
     // An override may turn any method into the POST that publishes.

@@ -57,7 +57,10 @@ impl Default for BulkCancel {
     /// The strict default: a narrowing filter and a cap of 100, or at most 100 ids.
     fn default() -> Self {
         let weak = ["callerIp", "callerIP"];
-        let narrowing = MESSAGE_FILTERS.iter().filter(|name| !weak.contains(name)).map(|name| (*name).to_owned());
+        let narrowing = MESSAGE_FILTERS
+            .iter()
+            .filter(|name| !weak.contains(name))
+            .map(|name| (*name).to_owned());
         BulkCancel {
             require_filter: true,
             require_cap: true,
@@ -145,8 +148,11 @@ impl Operations {
         let mut ranks = [None; Operation::COUNT];
         for (index, &(pattern, treatment)) in entries.iter().enumerate() {
             let exact = !pattern.contains('*');
-            let matching: Vec<Operation> =
-                Operation::ALL.iter().copied().filter(|op| glob(pattern, op.as_str())).collect();
+            let matching: Vec<Operation> = Operation::ALL
+                .iter()
+                .copied()
+                .filter(|op| glob(pattern, op.as_str()))
+                .collect();
             if matching.is_empty() {
                 faults.push((index, OperationsFault::Unknown));
                 continue;
@@ -181,14 +187,20 @@ impl Default for Operations {
 
 impl fmt::Debug for Operations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(Operation::ALL.iter().map(|op| (op.as_str(), self.of(*op)))).finish()
+        f.debug_map()
+            .entries(Operation::ALL.iter().map(|op| (op.as_str(), self.of(*op))))
+            .finish()
     }
 }
 
 /// Whether `text` matches `pattern`, in which `*` stands for any text, also none.
 pub(crate) fn glob(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(head) else { return false };
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(head) else {
+        return false;
+    };
     let mut parts = rest.split('*');
     let last = parts.next_back().unwrap_or_default();
     for part in parts {

@@ -120,14 +120,20 @@ pub fn read<'a>(
     {
         return Err(CredentialFault::Differing);
     }
-    Ok(Shown { bearer, other_scheme: line.is_some() && bearer.is_none(), query })
+    Ok(Shown {
+        bearer,
+        other_scheme: line.is_some() && bearer.is_none(),
+        query,
+    })
 }
 
 impl Shown<'_> {
     /// The fingerprint of the token shown: the bearer's, else the query's.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         let query = self.query.as_ref().and_then(|pair| pair.token.as_ref());
-        self.bearer.or_else(|| query.map(|token| token.0.as_slice())).map(Fingerprint::of)
+        self.bearer
+            .or_else(|| query.map(|token| token.0.as_slice()))
+            .map(Fingerprint::of)
     }
 }
 
@@ -159,26 +165,36 @@ pub fn forwards_headers(value: &[u8]) -> bool {
 
 /// Whether the query turns `upstash-header-forward` on.
 pub fn query_forwards_headers(query: &[u8]) -> bool {
-    query::raw_pairs(query).map(|(_, pair)| query::split(pair)).any(|(name, value)| {
-        query::is_named(name, b"upstash-header-forward", true)
-            && query::percent_decoded(value).is_none_or(|value| forwards_headers(&value))
-    })
+    query::raw_pairs(query)
+        .map(|(_, pair)| query::split(pair))
+        .any(|(name, value)| {
+            query::is_named(name, b"upstash-header-forward", true)
+                && query::percent_decoded(value).is_none_or(|value| forwards_headers(&value))
+        })
 }
 
 fn query_token(query: &[u8]) -> Result<Option<QueryToken>, CredentialFault> {
     let mut pairs = query::raw_pairs(query)
         .filter(|(_, pair)| query::is_named(query::split(pair).0, TOKEN_PARAMETER.as_bytes(), false));
-    let Some((start, pair)) = pairs.next() else { return Ok(None) };
+    let Some((start, pair)) = pairs.next() else {
+        return Ok(None);
+    };
     if pairs.next().is_some() {
         return Err(CredentialFault::TwoQueryTokens);
     }
-    let value = query::percent_decoded(query::split(pair).1).map(Zeroizing::new).ok_or(CredentialFault::Malformed)?;
+    let value = query::percent_decoded(query::split(pair).1)
+        .map(Zeroizing::new)
+        .ok_or(CredentialFault::Malformed)?;
     let token = match value.as_slice() {
         b"" => None,
         value if is_token68(value) => Some(Token(Zeroizing::new(value.to_vec()))),
         _ => return Err(CredentialFault::Malformed),
     };
-    Ok(Some(QueryToken { token, start, end: start + pair.len() }))
+    Ok(Some(QueryToken {
+        token,
+        start,
+        end: start + pair.len(),
+    }))
 }
 
 /// `token68` of RFC 9110 section 11.2, which is the `b64token` of RFC 6750.

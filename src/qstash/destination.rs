@@ -50,7 +50,10 @@ fn host(url: &[u8]) -> Option<&[u8]> {
     let rest = &url[colon + 1..];
     let start = rest.iter().position(|b| *b != b'/')?;
     let rest = &rest[start..];
-    let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let end = rest
+        .iter()
+        .position(|b| matches!(b, b'/' | b'?' | b'#'))
+        .unwrap_or(rest.len());
     let authority = &rest[..end];
     let host = match authority.iter().rposition(|&b| b == b'@') {
         Some(at) => &authority[at + 1..],

@@ -45,7 +45,10 @@ impl Fault {
 pub fn pairs(query: &[u8]) -> impl Iterator<Item = Result<Pair, Fault>> {
     raw_pairs(query).map(|(_, pair)| {
         let (name, value) = split(pair);
-        Ok(Pair { name: decode(name)?, value: decode(value)? })
+        Ok(Pair {
+            name: decode(name)?,
+            value: decode(value)?,
+        })
     })
 }
 
@@ -82,7 +85,9 @@ pub fn is_named(raw: &[u8], wanted: &[u8], ignore_case: bool) -> bool {
             },
             _ => (*first, tail),
         };
-        let matches = expected.next().is_some_and(|e| *e == byte || (ignore_case && e.eq_ignore_ascii_case(&byte)));
+        let matches = expected
+            .next()
+            .is_some_and(|e| *e == byte || (ignore_case && e.eq_ignore_ascii_case(&byte)));
         if !matches {
             return false;
         }
@@ -115,5 +120,9 @@ fn decode(raw: &[u8]) -> Result<String, Fault> {
     let spaced: Vec<u8> = raw.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
     let bytes = percent_decoded(&spaced).ok_or(Fault::MalformedEscape)?;
     let text = String::from_utf8(bytes).map_err(|_| Fault::NotUtf8)?;
-    if text.chars().any(char::is_control) { Err(Fault::ControlCharacter) } else { Ok(text) }
+    if text.chars().any(char::is_control) {
+        Err(Fault::ControlCharacter)
+    } else {
+        Ok(text)
+    }
 }

@@ -21,8 +21,15 @@ const MOST_BYTES: usize = 1 << 20;
 /// that rewriting ends.
 type Rewrite = fn(&[u8]) -> Option<Bytes>;
 
-const REWRITES: [Rewrite; 7] =
-    [decoded_once, with_slashes, without_parameters, without_query, without_blanks, collapsed, without_dots];
+const REWRITES: [Rewrite; 7] = [
+    decoded_once,
+    with_slashes,
+    without_parameters,
+    without_query,
+    without_blanks,
+    collapsed,
+    without_dots,
+];
 
 /// Whether something holds for any reading of the path, or there are too many to tell.
 pub(super) fn any(raw: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> bool {
@@ -107,7 +114,12 @@ fn decoded_once(path: &[u8]) -> Option<Bytes> {
 
 /// `\` read as `/`.
 fn with_slashes(path: &[u8]) -> Option<Bytes> {
-    changed(path, path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect())
+    changed(
+        path,
+        path.iter()
+            .map(|&byte| if byte == b'\\' { b'/' } else { byte })
+            .collect(),
+    )
 }
 
 /// `;…` cut from each segment.
@@ -122,7 +134,9 @@ fn without_parameters(path: &[u8]) -> Option<Bytes> {
 
 /// Cut at the first `?` or `#`, as where a decoded path is parsed as a URL again.
 fn without_query(path: &[u8]) -> Option<Bytes> {
-    path.iter().position(|byte| matches!(byte, b'?' | b'#')).map(|end| Bytes::from_slice(&path[..end]))
+    path.iter()
+        .position(|byte| matches!(byte, b'?' | b'#'))
+        .map(|end| Bytes::from_slice(&path[..end]))
 }
 
 /// White space and control characters removed, as URL parsers of browsers do with some.

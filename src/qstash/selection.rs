@@ -15,13 +15,27 @@ pub struct Parameters {
 }
 
 /// The filters of `DELETE /v2/messages`. `callerIp` and `callerIP` are filters that narrow nothing by default.
-pub const MESSAGE_FILTERS: &[&str] =
-    &["topicName", "queueName", "url", "host", "path", "label", "flowControlKey", "scheduleId", "callerIp", "callerIP"];
+pub const MESSAGE_FILTERS: &[&str] = &[
+    "topicName",
+    "queueName",
+    "url",
+    "host",
+    "path",
+    "label",
+    "flowControlKey",
+    "scheduleId",
+    "callerIp",
+    "callerIP",
+];
 
 impl Parameters {
     /// Those of `DELETE /v2/messages`.
     pub fn messages(extra: Vec<String>) -> Self {
-        Parameters { ids: "messageIds", filters: MESSAGE_FILTERS, extra }
+        Parameters {
+            ids: "messageIds",
+            filters: MESSAGE_FILTERS,
+            extra,
+        }
     }
 
     /// Every name that is known, in the order of the documentation.
@@ -61,7 +75,10 @@ pub struct Selection {
 impl Selection {
     /// The values of a filter; empty where it was not given.
     pub fn filter(&self, name: &str) -> &[String] {
-        self.filters.iter().find(|(n, _)| n == name).map_or(&[], |(_, values)| values)
+        self.filters
+            .iter()
+            .find(|(n, _)| n == name)
+            .map_or(&[], |(_, values)| values)
     }
 }
 
@@ -105,7 +122,11 @@ pub struct Reading {
 /// Names are exact and judged after decoding. All parameters stand in one place. Nothing is repaired or dropped: what
 /// could be read in two ways is named in [`Reading::ambiguities`].
 pub fn read(parameters: &Parameters, query: Option<&[u8]>, body: &[u8], content_encoded: bool) -> Reading {
-    let mut reader = Reader { parameters, reading: Reading::default(), seen: Vec::new() };
+    let mut reader = Reader {
+        parameters,
+        reading: Reading::default(),
+        seen: Vec::new(),
+    };
     let mut pairs_in_query = false;
     for pair in query::pairs(query.unwrap_or_default()) {
         match pair {
@@ -173,7 +194,10 @@ impl Reader<'_> {
 
     fn field(&mut self, name: &str, field: Field) {
         if self.seen.iter().any(|seen| seen == name) {
-            self.ambiguous(format!("The body has the key {} twice; give it once.", quoted_parameter(name)));
+            self.ambiguous(format!(
+                "The body has the key {} twice; give it once.",
+                quoted_parameter(name)
+            ));
             return;
         }
         self.seen.push(name.to_owned());
@@ -249,11 +273,18 @@ impl Reader<'_> {
         let selection = &mut self.reading.selection;
         let (ids, filters) = (&selection.ids, &selection.filters);
         selection.empty.retain(|name| {
-            if name == self.parameters.ids { ids.is_empty() } else { filters.iter().all(|(filter, _)| filter != name) }
+            if name == self.parameters.ids {
+                ids.is_empty()
+            } else {
+                filters.iter().all(|(filter, _)| filter != name)
+            }
         });
         let selection = &self.reading.selection;
         let filters = !selection.filters.is_empty() || selection.from_date.is_some() || selection.to_date.is_some();
-        let reversed = selection.from_date.zip(selection.to_date).is_some_and(|(from, to)| from > to);
+        let reversed = selection
+            .from_date
+            .zip(selection.to_date)
+            .is_some_and(|(from, to)| from > to);
         if !selection.ids.is_empty() && filters {
             self.ambiguous(format!(
                 "`{}` stands beside filters, which QStash would ignore; send the ids alone, or the filters alone.",
@@ -320,7 +351,10 @@ impl Reader<'_> {
 
 /// The comma-separated values of one string, blank ones left out.
 fn values(list: &str) -> Vec<String> {
-    list.split(',').filter(|value| !is_blank(value)).map(str::to_owned).collect()
+    list.split(',')
+        .filter(|value| !is_blank(value))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn is_blank(value: &str) -> bool {

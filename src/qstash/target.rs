@@ -153,7 +153,8 @@ impl<'a> Target<'a> {
         } else if self.any_reading(|path| Segments::of(path).has_messages_with_tail()) {
             Some(Ambiguity::Trailing)
         } else {
-            self.any_reading(has_empty_segment_behind_messages).then_some(Ambiguity::EmptySegment)
+            self.any_reading(has_empty_segment_behind_messages)
+                .then_some(Ambiguity::EmptySegment)
         }
     }
 
@@ -180,7 +181,10 @@ impl<'a> Segments<'a> {
 
     /// The segments of a path that is taken as it is written, empty ones left out.
     pub(super) fn of(path: &'a [u8]) -> Self {
-        let mut segments = Segments { kept: [b""; Self::KEPT], len: 0 };
+        let mut segments = Segments {
+            kept: [b""; Self::KEPT],
+            len: 0,
+        };
         for segment in path.split(|&b| b == b'/').filter(|s| !s.is_empty()) {
             if segments.len < Self::KEPT {
                 segments.kept[segments.len] = segment;
@@ -324,7 +328,10 @@ fn has_empty_segment_behind_messages(path: &[u8]) -> bool {
 /// The first segment that is not empty, and what stands behind it.
 pub(super) fn first_segment(path: &[u8]) -> (&[u8], &[u8]) {
     let start = path.iter().position(|&byte| byte != b'/').unwrap_or(path.len());
-    let end = path[start..].iter().position(|&byte| byte == b'/').map_or(path.len(), |end| start + end);
+    let end = path[start..]
+        .iter()
+        .position(|&byte| byte == b'/')
+        .map_or(path.len(), |end| start + end);
     (&path[start..end], &path[end..])
 }
 

@@ -1,5 +1,16 @@
 //! The one upstream: connections to it, and what is sent over them.
 
+mod body;
+mod client;
+mod connect;
+mod headers;
+mod pool;
 mod settings;
+mod tls;
 
+pub use body::{BodyFault, Download, Source, Upload};
+pub use client::{Client, SendError};
+pub use connect::ConnectError;
+pub use headers::prepare_response;
 pub use settings::{Origin, Scheme, Settings};
+pub use tls::{TlsError, client_config};

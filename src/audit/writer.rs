@@ -1,0 +1,410 @@
+//! The one thread that writes the trail.
+//!
+//! It drains what is queued into one buffer, one write and one fdatasync, then wakes all who wait. A batch that fails is
+//! not in the chain: its waiters are told, and what it left behind the last confirmed line is set aside before the
+//! next write. The next record after a failure is the next attempt, at most one a second after a failed attempt.
+
+mod rotate;
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, select};
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::chain::Head;
+use super::event::{Event, Outcome};
+use super::file::{OpenError, Recovered, TrailFile};
+use super::record::Record;
+use super::tail::MAX_LINE;
+use super::trail::{Committed, Shared, TrailError};
+
+/// How long after a failed attempt the next one is made at the earliest.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How many records that must not be lost are kept while the trail cannot be written.
+const MAX_OWED: usize = 4096;
+
+/// A batch is written once its lines are this long, bytes.
+const MAX_BATCH: usize = 1024 * 1024;
+
+pub(super) type Reply = oneshot::Sender<Result<Committed, TrailError>>;
+
+/// A record on its way to the disk.
+pub(super) struct Entry {
+    pub(super) record: Box<Record>,
+    /// Who waits; a caller that has given up has closed it.
+    pub(super) reply: Option<Reply>,
+}
+
+/// What else the writer can be asked for.
+pub(super) enum Control {
+    /// Look whether the file was moved away.
+    Reopen(Reply),
+    /// Write what is queued and this record, then end.
+    Close(Box<Record>, Reply),
+}
+
+/// Where lines go.
+pub(super) enum Output {
+    Stdout,
+    /// Not opened yet: the trail's head is unknown.
+    Unopened(TrailFile),
+    File(TrailFile),
+}
+
+pub(super) struct Writer {
+    pub(super) output: Output,
+    pub(super) instance: String,
+    pub(super) shared: Arc<Shared>,
+    /// The last confirmed line.
+    head: Head,
+    /// The last line in the buffer.
+    staged_head: Head,
+    buffer: Vec<u8>,
+    staged: Vec<Entry>,
+    /// Records that nobody waits for and that must not be lost: they come first, as soon as the trail can be written.
+    owed: VecDeque<Record>,
+    /// Why the trail cannot be written, and since which attempt.
+    failure: Option<(TrailError, Instant)>,
+    /// The first failed attempt is repeated at once, later ones after [`RETRY`].
+    retried: bool,
+}
+
+impl Writer {
+    pub(super) fn new(output: Output, instance: String, shared: Arc<Shared>, started: Record) -> Self {
+        Writer {
+            output,
+            instance,
+            shared,
+            head: Head::GENESIS,
+            staged_head: Head::GENESIS,
+            buffer: Vec::new(),
+            staged: Vec::new(),
+            owed: VecDeque::from([started]),
+            failure: None,
+            retried: false,
+        }
+    }
+
+    /// Opens the output and writes `started`.
+    pub(super) fn start(&mut self) -> Result<Option<Recovered>, StartError> {
+        let recovered = match self.open() {
+            Ok(recovered) => recovered,
+            Err(e) => {
+                self.fail(TrailError::Write(e.to_string()));
+                return Err(StartError::Open(e));
+            }
+        };
+        self.write(VecDeque::new());
+        match &self.failure {
+            None => Ok(recovered),
+            Some((error, _)) => Err(StartError::Write(error.clone())),
+        }
+    }
+
+    pub(super) fn run(mut self, records: &Receiver<Entry>, control: &Receiver<Control>) {
+        loop {
+            select! {
+                recv(records) -> entry => match entry {
+                    Ok(entry) => self.write(std::iter::once(entry).chain(records.try_iter()).collect()),
+                    Err(_) => return,
+                },
+                recv(control) -> asked => match asked {
+                    Ok(Control::Reopen(reply)) => {
+                        _ = reply.send(self.reopen());
+                        self.shared.stalled.store(false, Ordering::SeqCst);
+                    }
+                    Ok(Control::Close(record, reply)) => {
+                        self.write(records.try_iter().collect());
+                        self.close(record, reply);
+                        return refuse_all(records, control);
+                    }
+                    Err(_) => return,
+                },
+            }
+        }
+    }
+
+    /// Writes a batch and answers each who waits.
+    pub(super) fn write(&mut self, mut batch: VecDeque<Entry>) {
+        // An intent whose waiter gave up while it was queued: its request was refused, and nothing is written.
+        let given_up = |entry: &Entry| entry.reply.as_ref().is_some_and(Reply::is_closed);
+        batch.retain(|entry| entry.record.event != Event::Intent || !given_up(entry));
+        if let Err(error) = self.ready() {
+            for entry in batch {
+                self.refuse(entry, &error, false);
+            }
+            self.shared.stalled.store(false, Ordering::SeqCst);
+            return;
+        }
+        loop {
+            while self.failure.is_none()
+                && let Some(record) = self.owed.pop_front()
+            {
+                self.stage(Entry {
+                    record: Box::new(record),
+                    reply: None,
+                });
+            }
+            let Some(entry) = batch.pop_front() else { break };
+            self.stage(entry);
+        }
+        self.flush();
+        // A flush may show that a waiter had given up, and so leave an outcome to be written.
+        while self.failure.is_none() && !self.owed.is_empty() {
+            while self.failure.is_none()
+                && let Some(record) = self.owed.pop_front()
+            {
+                self.stage(Entry {
+                    record: Box::new(record),
+                    reply: None,
+                });
+            }
+            self.flush();
+        }
+        self.shared.stalled.store(false, Ordering::SeqCst);
+    }
+
+    /// Appends a record to the buffer, after what has to come before it.
+    fn stage(&mut self, entry: Entry) {
+        if let Some((error, _)) = &self.failure {
+            let error = error.clone();
+            self.refuse(entry, &error, false);
+            return;
+        }
+        let mut line = self.line(&entry.record);
+        if line.len() > MAX_LINE {
+            if let Some(reply) = entry.reply {
+                _ = reply.send(Err(TrailError::TooLong(line.len())));
+            }
+            return;
+        }
+        let full = match &self.output {
+            Output::File(file) => file.is_full(self.buffer.len(), line.len() + 1),
+            _ => false,
+        };
+        if full {
+            self.rotate();
+            if self.failure.is_some() {
+                self.stage(entry);
+                return;
+            }
+            line = self.line(&entry.record);
+        }
+        self.push(line, entry);
+        if self.buffer.len() >= MAX_BATCH {
+            self.flush();
+        }
+    }
+
+    fn line(&self, record: &Record) -> Vec<u8> {
+        record.line(&self.staged_head, Timestamp::now(), &self.instance)
+    }
+
+    fn push(&mut self, mut line: Vec<u8>, entry: Entry) {
+        self.staged_head = self.staged_head.followed_by(&line);
+        line.push(b'\n');
+        self.buffer.append(&mut line);
+        self.staged.push(entry);
+    }
+
+    /// Writes the buffer, waits for the disk, and answers.
+    fn flush(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let written = match &mut self.output {
+            Output::Stdout => {
+                let mut out = std::io::stdout().lock();
+                out.write_all(&self.buffer).and_then(|()| out.flush()).map(|()| None)
+            }
+            Output::File(file) | Output::Unopened(file) => file.append(&self.buffer),
+        };
+        self.buffer.clear();
+        match written {
+            Ok(took) => self.confirmed(took),
+            Err(e) => self.fail(TrailError::Write(e.to_string())),
+        }
+    }
+
+    fn confirmed(&mut self, took: Option<Duration>) {
+        let observe = &self.shared.observe;
+        let first = self.head.seq + 1;
+        self.head = self.staged_head;
+        self.retried = false;
+        self.shared.set_head(self.head);
+        self.shared.failed.store(false, Ordering::SeqCst);
+        if let Some(took) = took {
+            observe.synced(took);
+        }
+        observe.head(self.head.seq);
+        for (seq, entry) in (first..).zip(self.staged.drain(..)) {
+            observe.record(entry.record.event);
+            let Some(reply) = entry.reply else { continue };
+            // The sending fails exactly where the waiter has given up and refused the request.
+            if reply.send(Ok(Committed { seq })).is_err() && entry.record.event == Event::Intent {
+                self.owed.push_back(unsent(&entry.record));
+            }
+        }
+    }
+
+    fn fail(&mut self, error: TrailError) {
+        self.staged_head = self.head;
+        self.buffer.clear();
+        self.shared.failed.store(true, Ordering::SeqCst);
+        self.shared.observe.failed();
+        // In reverse, so that what is owed again stands in its old order, before what was owed later.
+        for entry in std::mem::take(&mut self.staged).into_iter().rev() {
+            self.refuse(entry, &error, true);
+        }
+        self.failure = Some((error, Instant::now()));
+    }
+
+    /// Answers with an error; a record that must not be lost is owed from now on.
+    fn refuse(&mut self, entry: Entry, error: &TrailError, first: bool) {
+        if let Some(reply) = entry.reply {
+            // Who does not wait any more needs no answer.
+            _ = reply.send(Err(error.clone()));
+        }
+        if !entry.record.is_owed() || self.owed.len() >= MAX_OWED {
+            return;
+        }
+        match self.owed.front() {
+            // The first line of a file that is yet to be begun stays the first.
+            Some(front) if first && front.event == Event::Rotated => self.owed.insert(1, *entry.record),
+            _ if first => self.owed.push_front(*entry.record),
+            _ => self.owed.push_back(*entry.record),
+        }
+    }
+
+    /// Makes the output writable again after a failure.
+    fn ready(&mut self) -> Result<(), TrailError> {
+        let Some((error, at)) = &self.failure else {
+            return Ok(());
+        };
+        if self.retried && at.elapsed() < RETRY {
+            return Err(error.clone());
+        }
+        self.retried = true;
+        self.open().map(drop).map_err(|e| {
+            let error = TrailError::Write(e.to_string());
+            self.fail(error.clone());
+            error
+        })
+    }
+
+    fn open(&mut self) -> Result<Option<Recovered>, OpenError> {
+        let now = Timestamp::now();
+        let recovered = match &mut self.output {
+            Output::Stdout => None,
+            Output::File(file) => {
+                file.reopen_after_failure(&self.head, now)?;
+                None
+            }
+            Output::Unopened(file) => Some(file.open(now)?),
+        };
+        if let Some(recovered) = &recovered {
+            self.head = recovered.head;
+            self.staged_head = recovered.head;
+            if let Some(started) = self.owed.front_mut() {
+                let detail = started.detail.get_or_insert_default();
+                if !detail.is_empty() {
+                    detail.push_str("; ");
+                }
+                detail.push_str(&recovered.describe());
+            }
+            self.output = match std::mem::replace(&mut self.output, Output::Stdout) {
+                Output::Unopened(file) => Output::File(file),
+                other => other,
+            };
+        }
+        self.failure = None;
+        Ok(recovered)
+    }
+
+    fn close(&mut self, record: Box<Record>, reply: Reply) {
+        let (sender, mut receiver) = oneshot::channel();
+        self.retried = false;
+        self.write(VecDeque::from([Entry {
+            record,
+            reply: Some(sender),
+        }]));
+        let mut result = receiver.try_recv().unwrap_or(Err(TrailError::Closed));
+        if let Output::File(file) = &mut self.output
+            && let Err(e) = file.close()
+        {
+            result = Err(TrailError::Write(e.to_string()));
+        }
+        _ = reply.send(result);
+    }
+}
+
+/// Answers all who come after the end, until the last handle is gone: what stands in a bounded channel when its receiver
+/// goes is dropped with the channel, and whoever sent it would wait for as long as there are handles.
+fn refuse_all(records: &Receiver<Entry>, control: &Receiver<Control>) {
+    loop {
+        let reply = select! {
+            recv(records) -> entry => match entry {
+                Ok(entry) => entry.reply,
+                Err(_) => return,
+            },
+            recv(control) -> asked => match asked {
+                Ok(Control::Reopen(reply) | Control::Close(_, reply)) => Some(reply),
+                Err(_) => return,
+            },
+        };
+        if let Some(reply) = reply {
+            _ = reply.send(Err(TrailError::Closed));
+        }
+    }
+}
+
+/// Why a trail could not be started.
+pub(super) enum StartError {
+    Open(OpenError),
+    Write(TrailError),
+}
+
+impl Record {
+    /// Whether the record must come into the trail, even if later, and whether or not anybody waits for it.
+    fn is_owed(&self) -> bool {
+        matches!(self.event, Event::Started | Event::Rotated | Event::Outcome)
+    }
+}
+
+impl Recovered {
+    /// What was found, for the `started` record.
+    fn describe(&self) -> String {
+        let head = match self.head.seq {
+            0 => "a new trail".to_owned(),
+            seq => format!("continues behind record {seq}"),
+        };
+        match &self.set_aside {
+            None => head,
+            Some(torn) => format!(
+                "{head}; {} torn bytes set aside to {}",
+                torn.bytes,
+                rotate::name(&torn.file)
+            ),
+        }
+    }
+}
+
+/// The outcome of an intent that reached the disk when nobody waited for it any more.
+fn unsent(intent: &Record) -> Record {
+    Record {
+        request_id: intent.request_id,
+        caller: intent.caller.clone(),
+        client: intent.client,
+        operation: intent.operation,
+        policy: intent.policy.clone(),
+        result: Some(Outcome::Unsent),
+        error: Some("the intent reached the disk after audit.write_timeout; the request was refused".to_owned()),
+        ..Record::new(Event::Outcome)
+    }
+}

@@ -1,0 +1,91 @@
+//! The tree compiled into settings, every fault collected.
+
+mod audit;
+mod credentials;
+mod limits;
+mod log;
+mod policy;
+mod server;
+mod upstream;
+
+use super::digest;
+use super::environment::Lookup;
+use super::fault::{Fault, Faults, Warning};
+use super::section::Section;
+use super::settings::Settings;
+use super::source::Source;
+use super::tree::{self, Node};
+use super::value::Context;
+
+/// A valid configuration.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Every value, checked.
+    pub settings: Settings,
+    /// What is valid and worth knowing, in the order of the file.
+    pub warnings: Vec<Warning>,
+    /// The file it came from.
+    pub source: Source,
+}
+
+/// Compiles the text of a configuration. No I/O; the environment comes through `lookup`.
+///
+/// # Errors
+/// Everything that is wrong with it; a syntax error is alone.
+pub fn compile(name: &str, text: &str, lookup: Lookup<'_>) -> Result<Loaded, Faults> {
+    let mut source = Source::new(name, text);
+    let root = match tree::read(source.text()) {
+        Ok(root) => root,
+        Err(fault) => return Err(Faults::new(source, vec![fault])),
+    };
+    let context = Context::new(&source, lookup);
+    let settings = settings(Section::root(&context, &root));
+    let Context {
+        faults,
+        warnings,
+        secrets,
+        ..
+    } = context;
+    source.hide(secrets.into_inner());
+    let (faults, mut warnings): (Vec<Fault>, _) = (faults.into_inner(), warnings.into_inner());
+    if !faults.is_empty() {
+        return Err(Faults::new(source, faults));
+    }
+    warnings.sort_by_key(|warning| warning.place);
+    Ok(Loaded {
+        settings,
+        warnings,
+        source,
+    })
+}
+
+fn settings(mut root: Section<'_>) -> Settings {
+    let listen = server::listen(root.section("listen"));
+    let admin = server::admin(root.get("admin"), listen.address);
+    let upstream = upstream::compile(root.section("upstream"));
+    let credentials = credentials::compile(root.section("credentials"));
+    root.only(
+        "callers",
+        "[]",
+        |node| matches!(node, Node::Sequence(items) if items.is_empty()),
+    );
+    let mut policy = policy::compile(root.section("policy"), &upstream.origin);
+    let limits = limits::compile(root.get("rate_limits"));
+    limits::store(root.section("rate_limit_store"));
+    let audit = audit::compile(root.section("audit"));
+    let resources = server::resources(root.section("resources"));
+    let log = log::compile(root.section("log"));
+    root.finish();
+    policy.digest = digest::of(&policy, &limits, credentials);
+    Settings {
+        listen,
+        admin,
+        upstream,
+        credentials,
+        policy,
+        limits,
+        audit,
+        resources,
+        log,
+    }
+}

@@ -1,0 +1,84 @@
+//! `audit`.
+
+use std::time::Duration;
+
+use crate::audit::{Durability, Keep, OnFailure, Recorded, Settings, Sink};
+use crate::config::section::Section;
+use crate::config::tree::Node;
+use crate::config::value::{Value, not_available};
+use crate::config::values::{self, LONGEST, SHORTEST};
+
+/// The most rotated files that a number can keep.
+const MOST_FILES: u32 = 1_000_000;
+
+pub(super) fn compile(mut section: Section<'_>) -> Settings {
+    let sink = section.value("path", Sink::File("audit/audit.jsonl".into()), sink);
+    let durability = section.value("durability", Durability::Sync, |value| {
+        values::one_of(value, &[("sync", Durability::Sync), ("buffered", Durability::Buffered)])
+    });
+    let write_timeout = section.value("write_timeout", Duration::from_secs(2), |value| {
+        values::duration(value, SHORTEST..=LONGEST)
+    });
+    let on_failure = section.value("on_failure", OnFailure::Deny, |value| {
+        values::one_of(value, &[("deny", OnFailure::Deny), ("allow", OnFailure::Allow)])
+    });
+    let record = section.value("record", Recorded::Guarded, |value| {
+        values::one_of(value, &[("guarded", Recorded::Guarded), ("all", Recorded::All)])
+    });
+    let (max_size, keep) = rotate(section.section("rotate"));
+    section.value("follow_bulk_actions", (), only_false);
+    section.only("signing_key_file", "null", |node| matches!(node, Node::Null));
+    section.finish();
+    Settings {
+        sink,
+        durability,
+        write_timeout,
+        on_failure,
+        record,
+        max_size,
+        keep,
+    }
+}
+
+fn rotate(mut section: Section<'_>) -> (u64, Keep) {
+    let max_size = section.value("max_size", 64 << 20, |value| values::size(value, 1..=1 << 40));
+    let keep = section.value("keep", Keep::All, |value| {
+        match (&value.node.value, value.text("all, or how many files to keep")) {
+            (Node::Integer(_), _) => {}
+            (_, Ok(text)) if text == "all" => return Ok(Keep::All),
+            (_, Ok(text)) if text.parse::<u64>().is_ok() => {}
+            (_, Ok(_)) => {
+                return Err(format!(
+                    "{} is not a value of {}; write all, or how many rotated files to keep",
+                    value.written(),
+                    value.path
+                ));
+            }
+            (_, Err(message)) => return Err(message),
+        }
+        let number = values::whole(value, 1..=MOST_FILES.into())?;
+        Ok(Keep::Newest(u32::try_from(number).unwrap_or(MOST_FILES)))
+    });
+    section.value("compress", (), only_false);
+    section.finish();
+    (max_size, keep)
+}
+
+fn only_false(value: &Value<'_>) -> Result<(), String> {
+    if values::boolean(value)? {
+        Err(not_available(&format!("{}: true", value.path), "false"))
+    } else {
+        Ok(())
+    }
+}
+
+fn sink(value: &Value<'_>) -> Result<Sink, String> {
+    if matches!(value.node.value, Node::Sequence(_)) {
+        return Err("`audit.path` is a list; for standard output write \"-\" in quotes".to_owned());
+    }
+    match values::file(value)? {
+        None => Ok(Sink::None),
+        Some(path) if path.as_os_str() == "-" => Ok(Sink::Stdout),
+        Some(path) => Ok(Sink::File(path)),
+    }
+}

@@ -1,0 +1,251 @@
+//! `policy`.
+
+use crate::config::section::Section;
+use crate::config::suggest;
+use crate::config::tree::Node;
+use crate::config::value::Value;
+use crate::config::values;
+use crate::policy::{BulkCancel, MAX_MESSAGE_IDS, Mode, Operations, OperationsFault, Policy, Treatment};
+use crate::qstash::operation::Operation;
+use crate::qstash::selection::{MESSAGE_FILTERS, Parameters, TOKEN_PARAMETER, quoted};
+use crate::upstream::Origin;
+
+/// The filters that narrow a cancel unless the file says otherwise. `callerIp` is none of them: behind a gateway it
+/// matches everything that went through.
+const NARROWING: [&str; 8] = [
+    "topicName",
+    "queueName",
+    "url",
+    "host",
+    "path",
+    "label",
+    "flowControlKey",
+    "scheduleId",
+];
+
+pub(super) fn compile(mut section: Section<'_>, upstream: &Origin) -> Policy {
+    let mode = section.value("mode", Mode::Enforce, |value| {
+        let mode = values::one_of(value, &[("enforce", Mode::Enforce), ("monitor", Mode::Monitor)])?;
+        if mode == Mode::Monitor {
+            value.warn("policy.mode is monitor: nothing is refused, violations are only recorded");
+        }
+        Ok(mode)
+    });
+    let policy = Policy {
+        mode,
+        bulk_cancel: bulk_cancel(section.section("bulk_cancel"), upstream),
+        operations: operations(section.section("operations")),
+        qstash_destinations: section.value("qstash_destinations", false, |value| {
+            values::one_of(value, &[("deny", false), ("allow", true)])
+        }),
+        upstream_host: upstream.host.clone(),
+        digest: String::new(),
+    };
+    section.only(
+        "rules",
+        "[]",
+        |node| matches!(node, Node::Sequence(items) if items.is_empty()),
+    );
+    section.finish();
+    policy
+}
+
+fn bulk_cancel(mut section: Section<'_>, upstream: &Origin) -> BulkCancel {
+    let require_filter = section.value("require_filter", true, |value| {
+        let required = values::boolean(value)?;
+        if !required {
+            value.warn(
+                "require_filter is false: a cancel without any filter, which is of every message, is let through",
+            );
+        }
+        Ok(required)
+    });
+    let cap = section.get("cap_enforced_by");
+    if let Some(value) = &cap
+        && let Err(message) = values::one_available(value, &[("auto", ()), ("qstash", ())], &["guard"])
+    {
+        value.fault(message);
+    }
+    if upstream.is_hosted_qstash() {
+        section.warn(
+            cap.as_ref(),
+            "hosted QStash has ignored `count` on filter cancels since September 2026; only messageIds bound a cancel there",
+        );
+    }
+    section.value("on_missing_cap", (), |value| {
+        values::one_available(value, &[("deny", ())], &["apply_max_count"])
+    });
+    let bulk_cancel = BulkCancel {
+        require_filter,
+        require_cap: section.value("require_cap", true, values::boolean),
+        max_count: section.value("max_count", 100, |value| values::whole(value, 1..=u64::MAX)),
+        max_message_ids: section.value("max_message_ids", 100, |value| {
+            let number = values::whole(value, 1..=MAX_MESSAGE_IDS as u64)?;
+            Ok(usize::try_from(number).unwrap_or(MAX_MESSAGE_IDS))
+        }),
+        allowed_filters: section.value("allowed_filters", None, allowed_filters),
+        narrowing_filters: section.value("narrowing_filters", NARROWING.map(str::to_owned).to_vec(), |value| {
+            let names = value.list("a list of filters like `[queueName, label]`, or `[]` for none", filter)?;
+            Ok(unique(names))
+        }),
+        parameters: Parameters::messages(section.value("extra_parameters", Vec::new(), |value| {
+            Ok(unique(
+                value.list("a list of names, or `[]` for none", extra_parameter)?,
+            ))
+        })),
+    };
+    section.finish();
+    bulk_cancel
+}
+
+fn allowed_filters(value: &Value<'_>) -> Result<Option<Vec<String>>, String> {
+    let expected = "all, or a list of filters like `[queueName, label]`";
+    if let Node::Sequence(_) = value.node.value {
+        return value.list(expected, filter).map(unique).map(Some);
+    }
+    match value.text(expected)?.as_str() {
+        "all" => Ok(None),
+        _ => Err(format!(
+            "{} is not a value of {}; write {expected}",
+            value.written(),
+            value.path
+        )),
+    }
+}
+
+fn filter(value: &Value<'_>) -> Result<String, String> {
+    let text = value.text("the name of a filter")?;
+    if MESSAGE_FILTERS.contains(&text.as_str()) {
+        return Ok(text);
+    }
+    let meant = match suggest::nearest(&text, MESSAGE_FILTERS.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("filters are {}", suggest::list(MESSAGE_FILTERS)),
+    };
+    Err(format!(
+        "{} is not a filter of messages.bulk_cancel; {meant}",
+        value.written()
+    ))
+}
+
+fn extra_parameter(value: &Value<'_>) -> Result<String, String> {
+    let text = value.text("the name of a parameter")?;
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        return Err(format!("{} is not the name of a parameter", value.written()));
+    }
+    if text == TOKEN_PARAMETER || Parameters::messages(Vec::new()).names().any(|known| known == text) {
+        return Err(format!(
+            "{} is known already, and not to be listed in {}; take it out",
+            value.written(),
+            list_of(value)
+        ));
+    }
+    Ok(text)
+}
+
+/// The list that an item stands in.
+fn list_of<'v>(item: &'v Value<'_>) -> &'v str {
+    item.path.split('[').next().unwrap_or_default()
+}
+
+fn unique(mut names: Vec<String>) -> Vec<String> {
+    let mut seen = Vec::new();
+    names.retain(|name| {
+        !seen.contains(name) && {
+            seen.push(name.clone());
+            true
+        }
+    });
+    names
+}
+
+fn operations(section: Section<'_>) -> Operations {
+    let choices = [
+        ("allow", Treatment::Allow),
+        ("deny", Treatment::Deny),
+        ("guard", Treatment::Guard),
+    ];
+    let mut entries = Vec::new();
+    for (pattern, key, value) in section.free_entries() {
+        match values::one_of(&value, &choices) {
+            Ok(treatment) => entries.push((pattern, key, value, treatment)),
+            Err(message) => value.fault(message),
+        }
+    }
+    section.finish_free("operations and what happens to them, like `keys.rotate: deny`");
+    let pairs: Vec<(&str, Treatment)> = entries
+        .iter()
+        .map(|(pattern, .., treatment)| (*pattern, *treatment))
+        .collect();
+    let faults = match Operations::compile(&pairs) {
+        Ok(operations) => {
+            if let Some((.., value, _)) = entries.iter().find(|(pattern, .., treatment)| {
+                *pattern == Operation::MessagesBulkCancel.as_str() && *treatment == Treatment::Allow
+            }) {
+                value.warn(
+                    "messages.bulk_cancel is allowed: every bulk cancel passes unread, that of every message too",
+                );
+            }
+            return operations;
+        }
+        Err(faults) => faults,
+    };
+    for (index, fault) in faults {
+        let (pattern, key, value, _) = &entries[index];
+        match fault {
+            OperationsFault::Unknown => value.fault_at(*key, unknown_name(pattern, &[])),
+            OperationsFault::NotGuardable => value.fault(format!(
+                "{} cannot be guarded in this version, only messages.bulk_cancel can; write allow or deny",
+                quoted(pattern)
+            )),
+        }
+    }
+    Operations::default()
+}
+
+/// The operations that a name or glob stands for; `None` where there are none.
+pub(super) fn matching(pattern: &str) -> Option<Vec<Operation>> {
+    let denied = Operations::compile(&[(pattern, Treatment::Deny)]).ok()?;
+    Some(
+        Operation::ALL
+            .iter()
+            .copied()
+            .filter(|operation| denied.of(*operation) == Treatment::Deny)
+            .collect(),
+    )
+}
+
+/// The fault of a name that no operation has, as an item of a list; `also` are names that the list takes besides.
+pub(super) fn unknown_operation(item: &Value<'_>, text: &str, also: &[&'static str]) -> String {
+    if item.is_substituted() {
+        return format!("{} is not an operation", item.written());
+    }
+    unknown_name(text, also)
+}
+
+fn unknown_name(name: &str, also: &[&'static str]) -> String {
+    let shown = quoted(name);
+    if name.contains('*') {
+        return format!("{shown} matches no operation");
+    }
+    let names = Operation::ALL
+        .iter()
+        .map(|operation| operation.as_str())
+        .chain(also.iter().copied());
+    if let Some(near) = suggest::nearest(name, names) {
+        return format!("{shown} is not an operation; did you mean `{near}`?");
+    }
+    let group = name.split('.').next().unwrap_or_default();
+    let siblings: Vec<&str> = Operation::ALL
+        .iter()
+        .map(|operation| operation.as_str())
+        .filter(|known| known.split('.').next() == Some(group))
+        .collect();
+    if siblings.is_empty() {
+        return format!("{shown} is not an operation; write a name like messages.bulk_cancel, or a glob like `dlq.*`");
+    }
+    format!(
+        "{shown} is not an operation; those of {group} are {}",
+        suggest::list(&siblings)
+    )
+}

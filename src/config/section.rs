@@ -1,0 +1,220 @@
+//! A mapping of the file, read key by key. What was never asked for is an unknown key.
+
+use serde_yaml::Spanned;
+
+use super::fault::{Fault, Warning};
+use super::source::Place;
+use super::tree::Node;
+use super::value::{Context, Value, not_available};
+use super::{secret, suggest};
+use crate::qstash::selection::quoted;
+
+/// A mapping that is being read.
+pub(super) struct Section<'c> {
+    context: &'c Context<'c>,
+    path: String,
+    entries: &'c [(Spanned<String>, Spanned<Node>)],
+    /// Where it stands, for what is missing in an empty one.
+    place: Place,
+    /// What is wrong with it as a whole, said once its keys are known.
+    not_a_mapping: Option<Value<'c>>,
+    known: Vec<&'static str>,
+}
+
+impl<'c> Section<'c> {
+    /// The whole file.
+    pub(super) fn root(context: &'c Context<'c>, node: &'c Spanned<Node>) -> Self {
+        Section::of(Value {
+            context,
+            path: String::new(),
+            node,
+            key: None,
+        })
+    }
+
+    /// The mapping that a value is. Nothing at all is an empty one: whoever comments out every key means the defaults.
+    pub(super) fn of(value: Value<'c>) -> Self {
+        let (context, path, place) = (value.context, value.path.clone(), value.place());
+        let (entries, not_a_mapping): (&[_], _) = match &value.node.value {
+            Node::Mapping(entries) => (entries, None),
+            Node::Null => (&[], None),
+            _ => (&[], Some(value)),
+        };
+        let section = Section {
+            context,
+            path,
+            entries,
+            place,
+            not_a_mapping,
+            known: Vec::new(),
+        };
+        section.report_duplicates();
+        section
+    }
+
+    /// The value of a key, where the file has it.
+    pub(super) fn get(&mut self, name: &'static str) -> Option<Value<'c>> {
+        self.known.push(name);
+        let (key, node) = self.entries.iter().find(|(key, _)| key.value == name)?;
+        Some(Value {
+            context: self.context,
+            path: self.child(name),
+            node,
+            key: Some(Place::of(key)),
+        })
+    }
+
+    /// The value of a key as `parse` reads it, or its default. A fault is reported, and the default stands in.
+    pub(super) fn value<T>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        parse: impl FnOnce(&Value<'c>) -> Result<T, String>,
+    ) -> T {
+        let Some(value) = self.get(name) else { return default };
+        parse(&value).unwrap_or_else(|message| {
+            value.fault(message);
+            default
+        })
+    }
+
+    /// The value of a key that must be there; `example` shows one.
+    pub(super) fn required<T>(
+        &mut self,
+        name: &'static str,
+        example: &str,
+        parse: impl FnOnce(&Value<'c>) -> Result<T, String>,
+    ) -> Option<T> {
+        if let Some(value) = self.get(name) {
+            return parse(&value).map_err(|message| value.fault(message)).ok();
+        }
+        if self.not_a_mapping.is_none() {
+            let first = self.entries.first().map(|(key, _)| Place::of(key));
+            let message = format!("`{}` has no `{name}`; add one, like `{example}`", self.path);
+            self.context
+                .faults
+                .borrow_mut()
+                .push(Fault::new(first.unwrap_or(self.place), message));
+        }
+        None
+    }
+
+    /// A section within this one.
+    pub(super) fn section(&mut self, name: &'static str) -> Section<'c> {
+        match self.get(name) {
+            Some(value) => Section::of(value),
+            None => Section {
+                context: self.context,
+                path: self.child(name),
+                entries: &[],
+                place: self.place,
+                not_a_mapping: None,
+                known: Vec::new(),
+            },
+        }
+    }
+
+    /// A key whose feature is not there yet: only its default is taken.
+    pub(super) fn only(&mut self, name: &'static str, default: &str, is_default: impl FnOnce(&Node) -> bool) {
+        let Some(value) = self.get(name) else { return };
+        if !is_default(&value.node.value) {
+            value.fault(not_available(&value.path, default));
+        }
+    }
+
+    /// Reports what is valid and worth knowing, at a value of this section where the file has it.
+    pub(super) fn warn(&self, at: Option<&Value<'c>>, message: &str) {
+        match at {
+            Some(value) => value.warn(message),
+            None => self.context.warnings.borrow_mut().push(Warning {
+                message: message.to_owned(),
+                place: None,
+            }),
+        }
+    }
+
+    /// Every key and value, for a section whose keys are names of the operator's choice or patterns.
+    pub(super) fn free_entries(&self) -> impl Iterator<Item = (&'c str, Place, Value<'c>)> {
+        self.entries.iter().map(|(key, node)| {
+            let value = Value {
+                context: self.context,
+                path: self.child(&key.value),
+                node,
+                key: Some(Place::of(key)),
+            };
+            (key.value.as_str(), Place::of(key), value)
+        })
+    }
+
+    /// Reports what is no mapping; for a section with free entries, in the place of [`Section::finish`].
+    pub(super) fn finish_free(self, expected: &str) {
+        if let Some(value) = &self.not_a_mapping {
+            value.fault(value.wrong_kind(expected));
+        }
+    }
+
+    /// Reports the keys that nobody asked for.
+    pub(super) fn finish(self) {
+        if let Some(value) = &self.not_a_mapping {
+            let keys = suggest::list(&self.known);
+            let what = if self.path.is_empty() {
+                "the file".to_owned()
+            } else {
+                format!("`{}`", self.path)
+            };
+            value.fault(format!(
+                "{what} is {}; it takes the keys {keys}",
+                value.node.value.kind()
+            ));
+        }
+        for (key, node) in self.entries {
+            if self.known.contains(&key.value.as_str()) {
+                continue;
+            }
+            if self.path.starts_with("credentials") || secret::is_suspect(&key.value) {
+                self.context.hide(node);
+            }
+            self.context
+                .faults
+                .borrow_mut()
+                .push(Fault::new(Place::of(key), self.unknown(&key.value)));
+        }
+    }
+
+    fn unknown(&self, key: &str) -> String {
+        if key == "<<" {
+            return "merge keys (`<<`) are not taken; write the keys out".to_owned();
+        }
+        let of = if self.path.is_empty() {
+            "of the configuration".to_owned()
+        } else {
+            format!("of {}", self.path)
+        };
+        let known = quoted(key);
+        if let Some(near) = suggest::nearest(key, self.known.iter().copied()) {
+            return format!("{known} is not a key {of}; did you mean `{near}`?");
+        }
+        if let Some(path) = suggest::elsewhere(key) {
+            return format!("{known} is not a key {of}; it belongs to `{path}`");
+        }
+        format!("{known} is not a key {of}; its keys are {}", suggest::list(&self.known))
+    }
+
+    fn report_duplicates(&self) {
+        for (index, (key, _)) in self.entries.iter().enumerate() {
+            if let Some((first, _)) = self.entries[..index].iter().find(|(first, _)| first.value == key.value) {
+                let message = format!("{} is given twice; keep one of them", quoted(&self.child(&key.value)));
+                let fault = Fault::new(Place::of(key), message).and(Place::of(first), "first given here");
+                self.context.faults.borrow_mut().push(fault);
+            }
+        }
+    }
+
+    fn child(&self, name: &str) -> String {
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        }
+    }
+}

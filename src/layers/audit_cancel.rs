@@ -1,0 +1,392 @@
+//! Records a guarded request before it is sent and after it was answered, whatever becomes of the client.
+//!
+//! The intent is on disk before a byte is forwarded. From then on the request belongs to a task of its own: a client
+//! that hangs up, a panic or a lost upstream cannot keep the outcome from being written. The outcome is written before
+//! the client sees the answer's head, so an upstream that breaks in the middle can still be answered for.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use http::header::CONTENT_ENCODING;
+use http_body::Body;
+use tokio_util::task::TaskTracker;
+use tower::{Layer, Service};
+use uuid::Uuid;
+
+use super::answer::{self, Answered};
+use super::body::ReplyBody;
+use super::exchange::{Origin, Reply, Subject, note_refusal};
+use super::passage::{Judged, Outbound, Selected};
+use crate::audit::{Decision, Event, OnFailure, Outcome, Record, Trail};
+use crate::limits::Charge;
+use crate::policy::{Code, Permit, Refusal, Verdict};
+use crate::telemetry::Metrics;
+use crate::upstream::Download;
+
+/// Layer of [`AuditCancel`].
+#[derive(Clone)]
+pub struct AuditCancelLayer {
+    /// The trail.
+    pub trail: Trail,
+    /// What happens while it cannot be written.
+    pub on_failure: OnFailure,
+    /// Where the tasks of guarded requests run, to be waited for at shutdown.
+    pub tasks: TaskTracker,
+    /// Where cancelled messages are counted.
+    pub metrics: Metrics,
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct AuditCancel<S> {
+    inner: S,
+    layer: Arc<AuditCancelLayer>,
+}
+
+impl<S> Layer<S> for AuditCancelLayer {
+    type Service = AuditCancel<S>;
+
+    fn layer(&self, inner: S) -> AuditCancel<S> {
+        AuditCancel {
+            inner,
+            layer: Arc::new(self.clone()),
+        }
+    }
+}
+
+impl<S> Service<Judged> for AuditCancel<S>
+where
+    S: Service<Outbound, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, judged: Judged) -> Self::Future {
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let layer = Arc::clone(&self.layer);
+        Box::pin(async move {
+            let guarded = judged
+                .origin
+                .snapshot
+                .policy
+                .operations
+                .must_be_unambiguous(judged.operation);
+            Ok(if guarded {
+                layer.guarded(inner, judged).await
+            } else {
+                layer.unguarded(inner, judged).await
+            })
+        })
+    }
+}
+
+impl AuditCancelLayer {
+    async fn guarded<S>(self: Arc<Self>, mut inner: S, judged: Judged) -> Reply
+    where
+        S: Service<Outbound, Response = Reply, Error = Infallible> + Send + 'static,
+        S::Future: Send,
+    {
+        let request_id = Uuid::now_v7();
+        let mut intent = judged
+            .subject()
+            .record(Event::Intent, judged.operation, Some(request_id));
+        intent.selection = judged.selected.as_ref().map(|selected| selected.to_record(usize::MAX));
+        let (permit, would_deny) = match permitted(judged.verdict) {
+            Ok(permitted) => permitted,
+            Err(refusal) => {
+                return Reply::refused(&Subject::of(&judged.head, &judged.origin), judged.operation, refusal);
+            }
+        };
+        intent.decision = Some(would_deny.as_ref().map_or(Decision::Allow, |_| Decision::WouldDeny));
+        if let Some(refusal) = &would_deny {
+            note_refusal(&mut intent, refusal);
+        }
+        let caller = intent.caller.clone().unwrap_or_default();
+        let outcome = Record {
+            request_id: Some(request_id),
+            caller: intent.caller.clone(),
+            client: intent.client,
+            operation: intent.operation,
+            policy: intent.policy.clone(),
+            ..Record::new(Event::Outcome)
+        };
+        if let Err(error) = self.trail.commit(intent).await {
+            tracing::error!(%error, "the audit trail could not be written");
+            if self.on_failure == OnFailure::Deny {
+                let refusal = Refusal::new(
+                    Code::AuditUnavailable,
+                    "The audit trail cannot be written, so nothing was sent; try again, and tell whoever runs the guard.",
+                );
+                return Reply::refused(&Subject::of(&judged.head, &judged.origin), judged.operation, refusal);
+            }
+        }
+        let Judged {
+            head,
+            body,
+            operation,
+            selected,
+            origin,
+            ..
+        } = judged;
+        let outbound = Outbound {
+            head,
+            body,
+            operation,
+            permit,
+            guarded: true,
+        };
+        let tasks = self.tasks.clone();
+        let task = tasks.spawn(async move {
+            let sent = Instant::now();
+            let forwarded = AssertUnwindSafe(inner.call(outbound)).catch_unwind().await;
+            let Ok(Ok(reply)) = forwarded else {
+                let refusal = Refusal::new(Code::InternalError, PANICKED);
+                self.conclude(outcome, sent, &Answered::default(), None, Some("the guard failed"))
+                    .await;
+                return Reply::failed(operation, refusal);
+            };
+            let mut reply = reply;
+            let (answered, body, broken) = collect(&mut reply).await;
+            if broken {
+                reply = Reply::failed(operation, Refusal::new(Code::UpstreamFailed, BROKE_OFF));
+            } else if let Some(body) = body {
+                *reply.response.body_mut() = body;
+            }
+            let status = reply.refusal.is_none().then(|| reply.response.status().as_u16());
+            let error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str());
+            self.conclude(outcome, sent, &answered, status.or(answered.status), error)
+                .await;
+            self.settle(&origin, operation, &caller, selected.as_ref(), &answered);
+            if let Some(refusal) = would_deny {
+                reply.decision = Decision::WouldDeny;
+                reply.refusal = reply.refusal.or(Some(refusal));
+            }
+            reply
+        });
+        task.await
+            .unwrap_or_else(|_| Reply::failed(operation, Refusal::new(Code::InternalError, PANICKED)))
+    }
+
+    /// Writes the outcome. The client is answered for what happened, also when this fails: the trail then has an
+    /// intent without outcome, which `audit verify` lists.
+    async fn conclude(
+        &self,
+        record: Record,
+        sent: Instant,
+        answered: &Answered,
+        status: Option<u16>,
+        error: Option<&str>,
+    ) {
+        let unsent = error == Some(Code::UpstreamUnreachable.as_str());
+        let record = Record {
+            result: Some(if unsent {
+                Outcome::Unsent
+            } else {
+                outcome(status, answered, error.is_some())
+            }),
+            upstream_status: status,
+            cancelled: answered.cancelled,
+            action_id: answered.action_id.clone(),
+            duration_ms: Some(Record::millis(sent.elapsed())),
+            error: error.map(str::to_owned),
+            ..record
+        };
+        if let Some(cancelled) = answered.cancelled {
+            self.metrics.cancelled(cancelled);
+        }
+        if let Err(error) = self.trail.commit(record).await {
+            tracing::error!(%error, "the outcome of a guarded request could not be recorded");
+        }
+    }
+
+    /// Charges what went beyond the charge.
+    fn settle(
+        &self,
+        origin: &Origin,
+        operation: crate::qstash::operation::Operation,
+        caller: &str,
+        selected: Option<&Selected>,
+        answered: &Answered,
+    ) {
+        let charged = selected.and_then(Selected::reach);
+        if let (Some(cancelled), Some(charged)) = (answered.cancelled, charged)
+            && cancelled > charged
+        {
+            let charge = Charge {
+                operation,
+                caller,
+                client: origin.client,
+                messages: None,
+            };
+            origin.snapshot.limits.settle(charge, cancelled - charged);
+        }
+    }
+
+    /// An unguarded request that is limited or recorded: one `passed`, once its answer's head is there.
+    async fn unguarded<S>(self: Arc<Self>, mut inner: S, judged: Judged) -> Reply
+    where
+        S: Service<Outbound, Response = Reply, Error = Infallible> + Send + 'static,
+        S::Future: Send,
+    {
+        let recorded = judged.origin.snapshot.record_all || matches!(judged.verdict, Verdict::WouldDeny(..));
+        let passed = recorded.then(|| {
+            judged
+                .subject()
+                .record(Event::Passed, judged.operation, Some(Uuid::now_v7()))
+        });
+        let (permit, would_deny) = match permitted(judged.verdict) {
+            Ok(permitted) => permitted,
+            Err(refusal) => {
+                return Reply::refused(&Subject::of(&judged.head, &judged.origin), judged.operation, refusal);
+            }
+        };
+        let Judged {
+            head, body, operation, ..
+        } = judged;
+        let sent = Instant::now();
+        let mut written = WrittenOnDrop {
+            record: passed,
+            trail: self.trail.clone(),
+            sent,
+        };
+        if let (Some(record), Some(refusal)) = (&mut written.record, &would_deny) {
+            note_refusal(record, refusal);
+        }
+        if let Some(record) = &mut written.record {
+            record.decision = Some(would_deny.as_ref().map_or(Decision::Allow, |_| Decision::WouldDeny));
+        }
+        let Ok(mut reply) = inner
+            .call(Outbound {
+                head,
+                body,
+                operation,
+                permit,
+                guarded: false,
+            })
+            .await;
+        if let Some(mut record) = written.record.take() {
+            record.upstream_status = reply.refusal.is_none().then(|| reply.response.status().as_u16());
+            record.error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str().to_owned());
+            record.duration_ms = Some(Record::millis(sent.elapsed()));
+            if let Err(error) = self.trail.commit(record).await {
+                tracing::error!(%error, "a passed request could not be recorded");
+            }
+        }
+        if let Some(refusal) = would_deny {
+            reply.decision = Decision::WouldDeny;
+            reply.refusal = reply.refusal.or(Some(refusal));
+        }
+        reply
+    }
+}
+
+/// The `passed` record of a request whose client left before the answer.
+struct WrittenOnDrop {
+    record: Option<Record>,
+    trail: Trail,
+    sent: Instant,
+}
+
+impl Drop for WrittenOnDrop {
+    fn drop(&mut self) {
+        if let Some(mut record) = self.record.take() {
+            record.error = Some("the client left before the answer".to_owned());
+            record.duration_ms = Some(Record::millis(self.sent.elapsed()));
+            if let Err(error) = self.trail.submit(record) {
+                tracing::error!(%error, "a passed request could not be recorded");
+            }
+        }
+    }
+}
+
+fn permitted(verdict: Verdict) -> Result<(Permit, Option<Refusal>), Refusal> {
+    match verdict {
+        Verdict::Allow(permit) => Ok((permit, None)),
+        Verdict::WouldDeny(permit, refusal) => Ok((permit, Some(refusal))),
+        Verdict::Deny(refusal) => Err(refusal),
+    }
+}
+
+/// What became of a guarded request.
+fn outcome(status: Option<u16>, answered: &Answered, failed: bool) -> Outcome {
+    match status {
+        Some(200..=299) if !failed && answered.action_id.is_some() => Outcome::Accepted,
+        Some(200..=299) if !failed && answered.cancelled.is_some() => Outcome::Completed,
+        Some(401 | 403 | 404 | 405 | 412) if !failed => Outcome::Refused,
+        _ => Outcome::Uncertain,
+    }
+}
+
+/// Reads the answer's body as far as it is worth recording. Gives what it says, the body again, and whether it broke
+/// off.
+async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, bool) {
+    if reply.refusal.is_some() {
+        return (Answered::default(), None, false);
+    }
+    let status = Some(reply.response.status().as_u16());
+    let body = std::mem::replace(reply.response.body_mut(), ReplyBody::Own(None));
+    let ReplyBody::Stream(mut download) = body else {
+        return (Answered::default(), Some(body), false);
+    };
+    let mut frames = VecDeque::new();
+    let mut text = Vec::new();
+    let broken = loop {
+        if text.len() > answer::MOST {
+            let answered = Answered {
+                status,
+                ..Answered::default()
+            };
+            return (answered, Some(ReplyBody::Read(frames, Some(download))), false);
+        }
+        match next_frame(&mut download).await {
+            None => break false,
+            Some(Err(_)) => break true,
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    text.extend_from_slice(data);
+                }
+                frames.push_back(frame);
+            }
+        }
+    };
+    let coding = reply
+        .response
+        .headers()
+        .get(CONTENT_ENCODING)
+        .map(http::HeaderValue::as_bytes);
+    let answered = if broken {
+        Answered::default()
+    } else {
+        answer::read(&text, coding)
+    };
+    (
+        Answered { status, ..answered },
+        Some(ReplyBody::Read(frames, None)),
+        broken,
+    )
+}
+
+async fn next_frame(
+    download: &mut Download,
+) -> Option<Result<http_body::Frame<bytes::Bytes>, crate::upstream::BodyFault>> {
+    let mut download = pin!(download);
+    poll_fn(|cx| download.as_mut().poll_frame(cx)).await
+}
+
+const PANICKED: &str = "The guard failed while it handled the request; check what became of it before you repeat it.";
+const BROKE_OFF: &str =
+    "QStash's answer broke off in the middle; check what became of the cancel before you repeat it.";

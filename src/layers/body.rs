@@ -1,0 +1,54 @@
+//! The body of an answer.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::upstream::{BodyFault, Download};
+
+/// The guard's own words, or the upstream's on their way through.
+pub enum ReplyBody {
+    /// The guard's own.
+    Own(Option<Bytes>),
+    /// The upstream's, streamed.
+    Stream(Download),
+    /// The upstream's, read to be recorded: what was read, and the rest if there was more.
+    Read(VecDeque<Frame<Bytes>>, Option<Download>),
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        match &mut *self {
+            ReplyBody::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            ReplyBody::Stream(download) => Pin::new(download).poll_frame(cx),
+            ReplyBody::Read(frames, rest) => match (frames.pop_front(), rest) {
+                (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
+                (None, Some(download)) => Pin::new(download).poll_frame(cx),
+                (None, None) => Poll::Ready(None),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            ReplyBody::Own(bytes) => bytes.is_none(),
+            ReplyBody::Stream(download) => download.is_end_stream(),
+            ReplyBody::Read(frames, rest) => frames.is_empty() && rest.as_ref().is_none_or(Body::is_end_stream),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            ReplyBody::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            ReplyBody::Stream(download) => download.size_hint(),
+            // The framing of the answer's head counts: a length if it gave one, chunks otherwise.
+            ReplyBody::Read(..) => SizeHint::default(),
+        }
+    }
+}

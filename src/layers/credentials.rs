@@ -1,0 +1,160 @@
+//! Moves a `qstash_token` pair from the query into the Authorization header.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use http::header::{AUTHORIZATION, HeaderName};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Uri, request};
+use tower::{Layer, Service};
+
+use super::exchange::{Exchange, Reply, Subject};
+use super::linger::linger;
+use super::settings::{self, HeaderForwardToken};
+use crate::policy::{Code, Refusal};
+use crate::qstash::credential::{self, CredentialFault, QueryToken};
+use crate::qstash::operation::Verb;
+use crate::qstash::target::Target;
+use crate::telemetry::Metrics;
+
+/// Layer of [`Credentials`].
+#[derive(Clone, Debug)]
+pub struct CredentialsLayer {
+    /// Where moved tokens are counted.
+    pub metrics: Metrics,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Credentials<S> {
+    inner: S,
+    metrics: Metrics,
+}
+
+impl<S> Layer<S> for CredentialsLayer {
+    type Service = Credentials<S>;
+
+    fn layer(&self, inner: S) -> Credentials<S> {
+        Credentials {
+            inner,
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
+impl<S> Service<Exchange> for Credentials<S>
+where
+    S: Service<Exchange, Response = Reply, Error = Infallible>,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Reply, Infallible>>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut exchange: Exchange) -> Self::Future {
+        let Exchange { head, origin, .. } = &mut exchange;
+        match settle(head, origin.snapshot.credentials) {
+            Ok(Settled::Untouched) => {}
+            Ok(Settled::Moved) => self.metrics.query_token_moved(),
+            Err(refusal) => {
+                let operation = Target::read(head.uri.path().as_bytes()).operation(Verb::read(head.method.as_str()));
+                let reply = Reply::refused(&Subject::of(head, origin), operation, refusal);
+                linger(exchange.body);
+                return Either::Left(ready(Ok(reply)));
+            }
+        }
+        Either::Right(self.inner.call(exchange))
+    }
+}
+
+/// What became of a request's credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The head is as it was.
+    Untouched,
+    /// The query pair is gone, and the header holds its token.
+    Moved,
+}
+
+/// Brings a head's credential where it belongs. Pure, and allocates only where there is a query token.
+///
+/// # Errors
+/// The refusal of a credential that is double, malformed or in the wrong place.
+pub fn settle(head: &mut request::Parts, settings: settings::Credentials) -> Result<Settled, Refusal> {
+    let lines = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+    let shown = credential::read(lines, head.uri.query().map(str::as_bytes)).map_err(faulty)?;
+    let (has_bearer, other_scheme) = (shown.bearer.is_some(), shown.other_scheme);
+    let Some(pair) = shown.query else {
+        return Ok(Settled::Untouched);
+    };
+    if settings.query_token == settings::QueryToken::Reject {
+        return Err(Refusal::new(
+            Code::QueryTokenForbidden,
+            "Tokens in the query are not accepted here; send Authorization: Bearer instead of qstash_token.",
+        ));
+    }
+    if forwards_headers(head) {
+        match settings.header_forward_token {
+            HeaderForwardToken::Keep => return Ok(Settled::Untouched),
+            HeaderForwardToken::Move => {}
+            HeaderForwardToken::Reject => {
+                return Err(Refusal::new(
+                    Code::QueryTokenForbidden,
+                    "A token in the query beside Upstash-Header-Forward is not accepted here; send Authorization: \
+                     Bearer instead of qstash_token.",
+                ));
+            }
+        }
+    }
+    if other_scheme && pair.token.is_some() {
+        return Ok(Settled::Untouched);
+    }
+    if !has_bearer && let Some(token) = &pair.token {
+        let mut value = HeaderValue::from_bytes(&token.to_bearer()).map_err(|_| faulty(CredentialFault::Malformed))?;
+        value.set_sensitive(true);
+        head.headers.insert(AUTHORIZATION, value);
+    }
+    head.uri = without(&head.uri, &pair)?;
+    Ok(Settled::Moved)
+}
+
+fn faulty(fault: CredentialFault) -> Refusal {
+    let code = match fault {
+        CredentialFault::TwoAuthorizations | CredentialFault::TwoQueryTokens | CredentialFault::Differing => {
+            Code::ConflictingCredentials
+        }
+        CredentialFault::Malformed => Code::MalformedCredential,
+    };
+    Refusal::new(code, fault.message())
+}
+
+fn forwards_headers(head: &request::Parts) -> bool {
+    head.headers
+        .get_all(HEADER_FORWARD)
+        .iter()
+        .any(|value| credential::forwards_headers(value.as_bytes()))
+        || head
+            .uri
+            .query()
+            .is_some_and(|query| credential::query_forwards_headers(query.as_bytes()))
+}
+
+/// The target without the pair, in origin-form.
+fn without(uri: &Uri, pair: &QueryToken) -> Result<Uri, Refusal> {
+    let rest = uri.query().and_then(|query| pair.cut_from(query));
+    let path = if uri.path().is_empty() { "/" } else { uri.path() };
+    let target = match rest {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    PathAndQuery::try_from(target)
+        .map(Uri::from)
+        .map_err(|_| Refusal::new(Code::MalformedRequest, "The target is not a path with a query."))
+}
+
+const HEADER_FORWARD: HeaderName = HeaderName::from_static("upstash-header-forward");

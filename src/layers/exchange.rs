@@ -1,0 +1,168 @@
+//! What travels down the stack with a request, and up with its answer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Response, Uri, request};
+use hyper::body::Incoming;
+use uuid::Uuid;
+
+use super::body::ReplyBody;
+use super::respond;
+use super::settings::Credentials;
+use crate::audit::{Decision, Event, Record, redact};
+use crate::limits::Limiter;
+use crate::policy::{Policy, Refusal};
+use crate::qstash::credential;
+use crate::qstash::operation::Operation;
+
+/// The rules of one request: one snapshot, whatever is reloaded meanwhile.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What is allowed.
+    pub policy: Policy,
+    /// How tokens are treated.
+    pub credentials: Credentials,
+    /// How often.
+    pub limits: Arc<Limiter>,
+    /// Whether unguarded requests leave a record too.
+    pub record_all: bool,
+}
+
+/// A request on its way down.
+#[derive(Debug)]
+pub struct Exchange {
+    /// Its head as the client sent it, but for a moved token.
+    pub head: request::Parts,
+    /// Its body, unread.
+    pub body: Incoming,
+    /// Facts about it.
+    pub origin: Origin,
+}
+
+/// Where a request comes from and what it is judged by.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The client's address.
+    pub client: IpAddr,
+    /// When its head was complete.
+    pub started: Instant,
+    /// What it is judged by.
+    pub snapshot: Arc<Snapshot>,
+}
+
+/// An answer on its way up.
+pub struct Reply {
+    /// The answer.
+    pub response: Response<ReplyBody>,
+    /// The operation of the request.
+    pub operation: Operation,
+    /// What was decided.
+    pub decision: Decision,
+    /// Why the guard answers itself, or what it would have refused.
+    pub refusal: Option<Refusal>,
+    /// The record to write for a refusal, once.
+    pub denied: Option<Box<Record>>,
+}
+
+impl Reply {
+    /// The upstream's answer.
+    pub fn forwarded(response: Response<ReplyBody>, operation: Operation) -> Self {
+        Reply {
+            response,
+            operation,
+            decision: Decision::Allow,
+            refusal: None,
+            denied: None,
+        }
+    }
+
+    /// The guard's own answer to a request that was let through and then failed upstream: no denial.
+    pub fn failed(operation: Operation, refusal: Refusal) -> Self {
+        let response = respond::refusal(&refusal, Uuid::now_v7());
+        Reply {
+            response,
+            operation,
+            decision: Decision::Allow,
+            refusal: Some(refusal),
+            denied: None,
+        }
+    }
+
+    /// A refusal, with the record that it leaves.
+    pub fn refused(subject: &Subject<'_>, operation: Operation, refusal: Refusal) -> Self {
+        let request_id = Uuid::now_v7();
+        let mut record = subject.record(Event::Denied, operation, Some(request_id));
+        record.decision = Some(Decision::Deny);
+        note_refusal(&mut record, &refusal);
+        Reply {
+            response: respond::refusal(&refusal, request_id),
+            operation,
+            decision: Decision::Deny,
+            refusal: Some(refusal),
+            denied: Some(Box::new(record)),
+        }
+    }
+}
+
+/// A request as records and limits name it.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Its method.
+    pub method: &'a http::Method,
+    /// Its target.
+    pub uri: &'a http::Uri,
+    /// Its headers.
+    pub headers: &'a http::HeaderMap,
+    /// Where it comes from.
+    pub origin: &'a Origin,
+}
+
+impl<'a> Subject<'a> {
+    /// The subject of a request head.
+    pub fn of(head: &'a request::Parts, origin: &'a Origin) -> Self {
+        Subject {
+            method: &head.method,
+            uri: &head.uri,
+            headers: &head.headers,
+            origin,
+        }
+    }
+
+    /// The caller, as [`caller`] names it.
+    pub fn caller(&self) -> String {
+        caller(self.headers, self.uri)
+    }
+
+    /// A record about the request, what concerns its verdict left open.
+    pub fn record(&self, event: Event, operation: Operation, request_id: Option<Uuid>) -> Record {
+        let target = self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        Record {
+            request_id,
+            caller: Some(self.caller()),
+            client: Some(self.origin.client),
+            operation: Some(operation),
+            method: Some(self.method.as_str().chars().take(32).collect()),
+            target: Some(redact::target(target, operation)),
+            policy: Some(self.origin.snapshot.policy.digest.clone()),
+            ..Record::new(event)
+        }
+    }
+}
+
+/// Notes in a record why its request is refused, or would have been.
+pub fn note_refusal(record: &mut Record, refusal: &Refusal) {
+    record.code = Some(refusal.code());
+    record.violations = refusal.violations().cloned().collect();
+    record.limit = refusal.limit().map(|limit| limit.name.clone());
+}
+
+/// Who asks: `token:` and the fingerprint of the token shown, or `anonymous`.
+pub fn caller(headers: &HeaderMap, uri: &Uri) -> String {
+    let lines = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+    let shown = credential::read(lines, uri.query().map(str::as_bytes)).ok();
+    let fingerprint = shown.and_then(|shown| shown.fingerprint());
+    fingerprint.map_or_else(|| "anonymous".to_owned(), |fingerprint| format!("token:{fingerprint}"))
+}

@@ -1,0 +1,101 @@
+//! Sends a request to the upstream: the end of the line. Takes a [`Permit`](crate::policy::Permit) with each.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use http::Response;
+use tower::Service;
+
+use super::body::ReplyBody;
+use super::exchange::Reply;
+use super::passage::Outbound;
+use crate::policy::{Code, Refusal};
+use crate::telemetry::Metrics;
+use crate::upstream::{BodyFault, Client, SendError, prepare_response};
+
+/// See the module.
+#[derive(Clone)]
+pub struct Forward {
+    client: Client,
+    metrics: Metrics,
+}
+
+impl Forward {
+    /// Forwards over this client.
+    pub fn new(client: Client, metrics: Metrics) -> Self {
+        Forward { client, metrics }
+    }
+}
+
+impl Service<Outbound> for Forward {
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, outbound: Outbound) -> Self::Future {
+        let Forward { client, metrics } = self.clone();
+        Box::pin(async move {
+            // The permit has served: this is where it leads.
+            let Outbound {
+                head,
+                body,
+                operation,
+                permit: _,
+                guarded,
+            } = outbound;
+            let retries = if guarded { GUARDED_RETRIES } else { RETRIES };
+            let sent = Instant::now();
+            let answer = client.send(head, body, retries).await;
+            metrics.upstream_answered(sent.elapsed());
+            Ok(match answer {
+                Ok(response) => {
+                    let (mut head, body) = response.into_parts();
+                    prepare_response(&mut head.headers);
+                    Reply::forwarded(Response::from_parts(head, ReplyBody::Stream(body)), operation)
+                }
+                Err(error) => {
+                    tracing::warn!(%operation, %error, "the upstream gave no answer");
+                    Reply::failed(operation, refusal(&error))
+                }
+            })
+        })
+    }
+}
+
+/// What the client is told; the cause itself, which may name addresses, stays in the log.
+fn refusal(error: &SendError) -> Refusal {
+    match error {
+        SendError::Unreachable(_) => Refusal::new(
+            Code::UpstreamUnreachable,
+            "QStash could not be reached, and nothing was sent; it is safe to try again.",
+        ),
+        SendError::Failed(_) => Refusal::new(
+            Code::UpstreamFailed,
+            "The connection to QStash broke after the request was sent; check what became of it before you repeat it.",
+        ),
+        SendError::Timeout(after) => Refusal::new(
+            Code::UpstreamTimeout,
+            format!("QStash did not answer within {after:?}; the request may still take effect."),
+        ),
+        SendError::Body(BodyFault::Idle) => Refusal::new(
+            Code::BodyTimeout,
+            "No byte of the body arrived for too long; send it without pauses.",
+        ),
+        SendError::Body(BodyFault::Broken) => Refusal::new(
+            Code::MalformedRequest,
+            "The body broke off before its end; send it whole.",
+        ),
+    }
+}
+
+/// How often a request is tried again of which the upstream saw nothing.
+const RETRIES: u32 = 3;
+/// The same for guarded requests: once, so that no retry can become a second cancel unseen.
+const GUARDED_RETRIES: u32 = 1;

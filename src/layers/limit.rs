@@ -1,0 +1,82 @@
+//! Charges the limits, last of all: only what the policy allows costs anything.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use tower::{Layer, Service};
+
+use super::exchange::Reply;
+use super::linger::linger;
+use super::passage::{Judged, Selected};
+use crate::limits::Charge;
+use crate::policy::Verdict;
+use crate::telemetry::Metrics;
+
+/// Layer of [`Limit`].
+#[derive(Clone, Debug)]
+pub struct LimitLayer {
+    /// Where refused requests are counted.
+    pub metrics: Metrics,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Limit<S> {
+    inner: S,
+    metrics: Metrics,
+}
+
+impl<S> Layer<S> for LimitLayer {
+    type Service = Limit<S>;
+
+    fn layer(&self, inner: S) -> Limit<S> {
+        Limit {
+            inner,
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
+impl<S> Service<Judged> for Limit<S>
+where
+    S: Service<Judged, Response = Reply, Error = Infallible>,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Reply, Infallible>>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, judged: Judged) -> Self::Future {
+        let subject = judged.subject();
+        let caller = subject.caller();
+        let charge = Charge {
+            operation: judged.operation,
+            caller: &caller,
+            client: judged.origin.client,
+            messages: judged.selected.as_ref().and_then(Selected::reach),
+        };
+        let snapshot = &judged.origin.snapshot;
+        let refusal = snapshot.limits.charge(charge).err();
+        if let Some(limit) = refusal.as_ref().and_then(|refusal| refusal.limit()) {
+            self.metrics.rate_limited(&limit.name);
+        }
+        let mode = snapshot.policy.mode;
+        match judged.verdict.and(mode, refusal) {
+            Verdict::Deny(refusal) => {
+                let subject = super::exchange::Subject::of(&judged.head, &judged.origin);
+                let mut reply = Reply::refused(&subject, judged.operation, refusal);
+                if let (Some(record), Some(selected)) = (&mut reply.denied, &judged.selected) {
+                    record.selection = Some(selected.to_record(Selected::IDS_OF_A_DENIAL));
+                }
+                linger(judged.body);
+                Either::Left(ready(Ok(reply)))
+            }
+            verdict => Either::Right(self.inner.call(Judged { verdict, ..judged })),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A request between judgement and the upstream.
+
+use http::request;
+use hyper::body::Incoming;
+
+use super::exchange::{Origin, Subject};
+use crate::audit::SelectionRecord;
+use crate::policy::{Permit, Verdict, Violation};
+use crate::qstash::operation::Operation;
+use crate::qstash::selection::{Kind, Selection};
+use crate::upstream::Upload;
+
+/// A request that is to be judged.
+#[derive(Debug)]
+pub struct Inspection {
+    /// Its head.
+    pub head: request::Parts,
+    /// Its body, unread.
+    pub body: Incoming,
+    /// Its operation.
+    pub operation: Operation,
+    /// What is known of the verdict.
+    pub pending: Pending,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// How far the judgement is.
+#[derive(Debug)]
+pub enum Pending {
+    /// The selection is still to be read; violations found so far.
+    Inspect(Vec<Violation>),
+    /// It is made.
+    Judged(Verdict),
+}
+
+/// A request that was judged, and not refused so far.
+#[derive(Debug)]
+pub struct Judged {
+    /// Its head.
+    pub head: request::Parts,
+    /// Its body, as far as it was read and the rest.
+    pub body: Upload,
+    /// Its operation.
+    pub operation: Operation,
+    /// What it selects, for a guarded one.
+    pub selected: Option<Selected>,
+    /// The verdict so far.
+    pub verdict: Verdict,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// What a guarded request selects.
+#[derive(Clone, Debug)]
+pub struct Selected {
+    /// The selection.
+    pub selection: Selection,
+    /// Its kind under the policy.
+    pub kind: Kind,
+}
+
+impl Judged {
+    /// The request as records and limits name it.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject::of(&self.head, &self.origin)
+    }
+}
+
+/// A request that goes to the upstream.
+#[derive(Debug)]
+pub struct Outbound {
+    /// Its head.
+    pub head: request::Parts,
+    /// Its body.
+    pub body: Upload,
+    /// Its operation.
+    pub operation: Operation,
+    /// The policy's word that it may go.
+    pub permit: Permit,
+    /// Whether it is guarded: then it is tried again once at most.
+    pub guarded: bool,
+}
+
+impl Selected {
+    /// How many ids the record of a denial holds.
+    pub const IDS_OF_A_DENIAL: usize = 100;
+
+    /// The selection as records hold it, with this many ids at most.
+    pub fn to_record(&self, max_ids: usize) -> SelectionRecord {
+        SelectionRecord::new(&self.selection, self.kind, max_ids)
+    }
+
+    /// How many messages it may take: its ids, else its cap; `None` where nothing bounds it.
+    pub fn reach(&self) -> Option<u64> {
+        match self.kind {
+            Kind::Ids => Some(self.selection.ids.len() as u64),
+            Kind::Filter | Kind::All => self.selection.count,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The admin port: health, metrics, and the head of the trail.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::Trail;
+use crate::qstash::credential::bearer_token;
+use crate::telemetry::Metrics;
+
+/// What the admin port tells.
+pub struct Admin {
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What is recorded.
+    pub trail: Trail,
+    /// Whether the guard takes requests: from the open port until it is told to stop.
+    pub ready: Arc<AtomicBool>,
+    /// The file with the bearer token for `/audit`.
+    pub token_file: Option<PathBuf>,
+    /// Whether only this machine can reach the port.
+    pub loopback: bool,
+}
+
+impl Admin {
+    /// Answers until `closing`.
+    pub async fn serve(self, listener: TcpListener, closing: CancellationToken) {
+        let admin = Arc::new(self);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = closing.cancelled() => return,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let (admin, closing) = (Arc::clone(&admin), closing.clone());
+            tokio::spawn(async move {
+                let service = service_fn(move |request| {
+                    let answer = admin.answer(&request);
+                    async move { Ok::<_, Infallible>(answer) }
+                });
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .serve_connection(TokioIo::new(stream), service);
+                tokio::select! {
+                    _ = connection => {}
+                    () = closing.cancelled() => {}
+                }
+            });
+        }
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            return respond(
+                StatusCode::METHOD_NOT_ALLOWED,
+                TEXT,
+                "only GET is served here\n".to_owned(),
+            );
+        }
+        match request.uri().path() {
+            "/healthz" => respond(StatusCode::OK, TEXT, "alive\n".to_owned()),
+            "/readyz" => self.readyz(),
+            "/metrics" => respond(StatusCode::OK, "text/plain; version=0.0.4", self.metrics.render()),
+            "/audit/head" if self.serves_audit(request) => {
+                let (seq, hash) = self.trail.head();
+                respond(
+                    StatusCode::OK,
+                    JSON,
+                    serde_json::json!({"seq": seq, "hash": hash}).to_string(),
+                )
+            }
+            _ => respond(
+                StatusCode::NOT_FOUND,
+                TEXT,
+                "not found; /healthz, /readyz, /metrics and /audit/head are here\n".to_owned(),
+            ),
+        }
+    }
+
+    /// Ready from the open port until SIGTERM. A failing trail shows in the body alone: taking the guard out of service
+    /// would stop the traffic that can still pass.
+    fn readyz(&self) -> Response<Full<Bytes>> {
+        let ready = self.ready.load(Ordering::Acquire);
+        let status = if ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        let trail = if self.trail.is_failed() { "failing" } else { "ok" };
+        let text = serde_json::json!({"status": if ready { "ready" } else { "stopping" }, "trail": trail});
+        respond(status, JSON, text.to_string())
+    }
+
+    fn serves_audit(&self, request: &Request<Incoming>) -> bool {
+        let Some(file) = &self.token_file else {
+            return self.loopback;
+        };
+        // Read anew each time: the file may be replaced, and nobody asks often.
+        let Ok(expected) = std::fs::read(file) else {
+            return false;
+        };
+        let shown = request
+            .headers()
+            .get(AUTHORIZATION)
+            .map(HeaderValue::as_bytes)
+            .and_then(bearer_token);
+        let expected = expected.trim_ascii();
+        // Digests are compared, so that how long it takes tells nothing of the token.
+        !expected.is_empty() && shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(expected))
+    }
+}
+
+fn respond(status: StatusCode, kind: &'static str, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";

@@ -1,0 +1,93 @@
+//! The order of the layers, on one screen. A request goes through from top to bottom, its answer back up.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Response;
+use tokio_util::task::TaskTracker;
+use tower::{Service, ServiceBuilder};
+
+use crate::audit::{OnFailure, Trail};
+use crate::layers::audit_cancel::AuditCancelLayer;
+use crate::layers::body::ReplyBody;
+use crate::layers::catch_panic::CatchPanicLayer;
+use crate::layers::classify::Classify;
+use crate::layers::credentials::CredentialsLayer;
+use crate::layers::enforce::EnforceLayer;
+use crate::layers::exchange::Exchange;
+use crate::layers::forward::Forward;
+use crate::layers::limit::LimitLayer;
+use crate::layers::record_denial::RecordDenialLayer;
+use crate::layers::suppressed::Suppressed;
+use crate::layers::trace::TraceLayer;
+use crate::layers::well_formed::WellFormedLayer;
+use crate::telemetry::Metrics;
+use crate::upstream::Client;
+
+/// What the layers share.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where requests are counted.
+    pub metrics: Metrics,
+    /// Where they are recorded.
+    pub trail: Trail,
+    /// What happens while they cannot be.
+    pub on_failure: OnFailure,
+    /// Denials that leave no record of their own.
+    pub suppressed: Arc<Suppressed>,
+    /// Where guarded requests run.
+    pub tasks: TaskTracker,
+    /// The most bytes of a body that are read to judge it.
+    pub max_inspected_body: usize,
+    /// How long a body may stand still.
+    pub body_idle: Duration,
+}
+
+/// The stack over one core's client.
+pub fn build(parts: Parts, client: Client) -> impl Stack {
+    let Parts {
+        metrics,
+        trail,
+        on_failure,
+        suppressed,
+        tasks,
+        max_inspected_body,
+        body_idle,
+    } = parts;
+    let forward = Forward::new(client, metrics.clone());
+
+    let judged = ServiceBuilder::new()
+        // Judges first: what is refused costs no limit and no intent.
+        .layer(EnforceLayer { max_inspected_body, body_idle })
+        // Charges only what the policy allows, and before the intent, which says that it goes on.
+        .layer(LimitLayer { metrics: metrics.clone() })
+        // The intent is on disk before forward writes a byte; the outcome follows whatever happens below.
+        .layer(AuditCancelLayer { trail: trail.clone(), on_failure, tasks, metrics: metrics.clone() })
+        .service(forward.clone());
+
+    ServiceBuilder::new()
+        // Outermost, so that it times and counts every answer, refusals too.
+        .layer(TraceLayer { metrics: metrics.clone() })
+        // Above every layer that refuses, so that each refusal leaves its one record.
+        .layer(RecordDenialLayer { trail, suppressed })
+        // Below the record, so that a panic is recorded like a refusal.
+        .layer(CatchPanicLayer)
+        // Before anything is read out of the head.
+        .layer(WellFormedLayer)
+        // Before the operation is named, since the token pair goes out of the query that is judged.
+        .layer(CredentialsLayer { metrics })
+        // Passes most requests straight to `forward`; only guarded, limited and recorded ones go through `judged`.
+        .service(Classify { forward, judged, body_idle })
+}
+
+/// A whole stack: takes a request, always has an answer.
+pub trait Stack:
+    Service<Exchange, Response = Response<ReplyBody>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Stack for S where
+    S: Service<Exchange, Response = Response<ReplyBody>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}

@@ -1,0 +1,125 @@
+//! What is changed in a message's headers on its way: hop-by-hop fields go, `Host` is the upstream's. Nothing is added.
+
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Uri, Version, request};
+use http_body::Body;
+
+/// Makes a request head fit for the upstream: origin-form target behind `prefix`, HTTP/1.1, its own `Host`, no
+/// hop-by-hop fields, framing made anew for `body`.
+pub fn prepare_request(head: &mut request::Parts, body: &impl Body, host: &HeaderValue, prefix: &str) {
+    strip_hop_by_hop(&mut head.headers);
+    head.headers.insert(HOST, host.clone());
+    if head.version == Version::HTTP_2 {
+        join_cookies(&mut head.headers);
+    }
+    head.version = Version::HTTP_11;
+    if !body.is_end_stream() && body.size_hint().exact().is_none() {
+        // hyper would send a GET without its body, were the framing left to it.
+        head.headers.remove(CONTENT_LENGTH);
+        head.headers
+            .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    if head.uri.authority().is_some() || !prefix.is_empty() {
+        head.uri = origin_form(&head.uri, prefix);
+    }
+}
+
+/// Makes an answer's head fit for the client: no hop-by-hop fields, and no length that another framing overruled
+/// (RFC 9112 section 6.3).
+pub fn prepare_response(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
+    strip_hop_by_hop(headers);
+}
+
+/// Removes the fields that belong to one connection: those that `Connection` names, and those of RFC 9110 section
+/// 7.6.1. `Trailer` stays, as the trailers themselves do.
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|&b| b == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+}
+
+/// HTTP/2 may split cookies into several fields; HTTP/1.1 has one (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_some() {
+        let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+            headers.insert(COOKIE, joined);
+        }
+    }
+}
+
+fn origin_form(uri: &Uri, prefix: &str) -> Uri {
+    let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    if target == "*" {
+        return uri.clone();
+    }
+    // An absolute target may have a query and no path: `http://host?x`.
+    let slash = if target.starts_with('/') { "" } else { "/" };
+    // A target that was read once, behind a checked prefix, is one again; the fallback cannot lead anywhere else.
+    PathAndQuery::try_from(format!("{prefix}{slash}{target}")).map_or_else(|_| uri.clone(), Uri::from)
+}
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_the_connection_go_and_others_stay() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-One"),
+            ("connection", "x-two"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "websocket"),
+            ("trailer", "x-sum"),
+            ("x-kept", "a"),
+            ("x-kept", "b"),
+        ] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        strip_hop_by_hop(&mut headers);
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        assert_eq!(left, [("trailer", &b"x-sum"[..]), ("x-kept", b"a"), ("x-kept", b"b")]);
+    }
+
+    #[test]
+    fn a_target_keeps_its_bytes_behind_the_prefix() {
+        let of = |uri: &str, prefix| origin_form(&uri.parse().unwrap(), prefix).to_string();
+        assert_eq!(
+            of("/v2/publish/https://e.com//a/../?x=%2f", "/q"),
+            "/q/v2/publish/https://e.com//a/../?x=%2f"
+        );
+        assert_eq!(
+            of("http://evil.example/v2/messages?label=a", ""),
+            "/v2/messages?label=a"
+        );
+        assert_eq!(of("*", "/q"), "*");
+    }
+}

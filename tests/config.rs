@@ -1,0 +1,542 @@
+//! The configuration from outside: what a file becomes, and what is said about a faulty one.
+
+use qstash_guard::config::{self, BUILT_IN, Loaded};
+
+/// An environment with two variables.
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "MAX" => Some("250".to_owned()),
+        "WORD" => Some("not-a-number-s3cr3t".to_owned()),
+        "PORT" => Some("9999".to_owned()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    }
+}
+
+fn valid(text: &str) -> Loaded {
+    config::compile("guard.yaml", text, &environment).unwrap_or_else(|faults| panic!("not valid:\n{faults}"))
+}
+
+fn faults(text: &str) -> String {
+    match config::compile("guard.yaml", text, &environment) {
+        Ok(loaded) => panic!("valid: {:?}", loaded.settings),
+        Err(faults) => faults.render(false),
+    }
+}
+
+/// Settings have no equality of their own; their debug form shows every one of them.
+fn shown(loaded: &Loaded) -> String {
+    format!("{:#?}", loaded.settings)
+}
+
+/// Faulty files and what is said about them, as one snapshot a topic.
+macro_rules! faulty {
+    ($topic:ident; $($name:ident: $text:expr;)*) => {
+        #[test]
+        fn what_is_said() {
+            let mut shown = String::new();
+            $(shown.push_str(&entry(stringify!($name), $text));)*
+            insta::assert_snapshot!(concat!("faults_", stringify!($topic)), shown);
+        }
+    };
+}
+
+fn entry(name: &str, text: &str) -> String {
+    let name = name.replace('_', " ");
+    // Long lines are there to be cropped, and say nothing themselves.
+    let shown = if text.len() > 600 { "(long)\n" } else { text };
+    format!(
+        "=== {name}\n{}\n{}\n",
+        shown.escape_debug().to_string().replace("\\n", "\n"),
+        faults(text)
+    )
+}
+
+mod defaults {
+    use super::*;
+
+    #[test]
+    fn the_shipped_file_says_what_an_empty_one_means() {
+        let shipped = valid(BUILT_IN);
+        for empty in [
+            "",
+            "# nothing but a comment\n",
+            "---\n",
+            "policy:\naudit:\n",
+            "policy: {}\n",
+        ] {
+            assert_eq!(shown(&valid(empty)), shown(&shipped), "{empty:?}");
+        }
+    }
+
+    #[test]
+    fn the_shipped_file_is_the_built_in_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/guard.yaml");
+        assert_eq!(std::fs::read_to_string(path).expect("the shipped file"), BUILT_IN);
+        let loaded = config::load(&config::Located::BuiltIn, &environment).expect("valid");
+        assert_eq!(loaded.source.name(), "built-in defaults");
+    }
+
+    /// A key that is not in the shipped file is not in the list of known keys that a misspelt one is answered with.
+    #[test]
+    fn the_shipped_file_has_every_key() {
+        let sections = [
+            "listen",
+            "admin",
+            "upstream",
+            "credentials",
+            "policy",
+            "policy.bulk_cancel",
+            "rate_limit_store",
+            "audit",
+            "audit.rotate",
+            "resources",
+            "log",
+        ];
+        for section in sections {
+            let depth = section.matches('.').count();
+            let path: Vec<&str> = section.split('.').collect();
+            let text = match path.as_slice() {
+                [one] => format!("{one}: {{zzzzzzzz: 1}}\n"),
+                [one, two] => format!("{one}: {{{two}: {{zzzzzzzz: 1}}}}\n"),
+                _ => unreachable!("no section is deeper"),
+            };
+            let message = faults(&text);
+            let keys = message
+                .lines()
+                .next()
+                .and_then(|line| line.split("its keys are ").nth(1))
+                .expect("known keys");
+            for key in keys.replace(" and ", ", ").split(", ") {
+                let line = format!("\n{}{key}:", "  ".repeat(depth + 1));
+                assert!(BUILT_IN.contains(&line), "{section}.{key} is not in config/guard.yaml");
+            }
+        }
+    }
+
+    #[test]
+    fn the_hosted_service_is_warned_of() {
+        let loaded = valid("policy:\n  bulk_cancel:\n    cap_enforced_by: qstash\n");
+        let warnings: Vec<String> = loaded
+            .warnings
+            .iter()
+            .map(|w| w.render(&loaded.source, false))
+            .collect();
+        insta::assert_snapshot!(warnings.join("\n"), @r##"
+        warning: hosted QStash has ignored `count` on filter cancels since September 2026; only messageIds bound a cancel there
+         --> guard.yaml:3:22
+          |
+        3 |     cap_enforced_by: qstash
+          |                      ^^^^^^
+        "##);
+        assert!(valid("upstream: {url: http://127.0.0.1:8080}\n").warnings.is_empty());
+    }
+}
+
+mod digest {
+    use super::*;
+
+    fn digest(text: &str) -> String {
+        valid(text).settings.policy.digest
+    }
+
+    #[test]
+    fn it_is_that_of_the_effective_policy() {
+        let plain = digest("");
+        assert_eq!(plain.len(), "sha256:".len() + 12);
+        assert_eq!(digest(BUILT_IN), plain);
+        assert_eq!(
+            digest("# a comment\nlog: {level: debug}\npolicy: {mode: enforce}\n"),
+            plain
+        );
+        assert_eq!(
+            digest("policy: {bulk_cancel: {max_count: 5}, mode: monitor}\n"),
+            digest("policy:\n  mode: monitor\n  bulk_cancel:\n    # few\n    max_count: 5\n")
+        );
+    }
+
+    #[test]
+    fn whatever_decides_changes_it() {
+        let changes = [
+            "policy: {mode: monitor}",
+            "policy: {qstash_destinations: allow}",
+            "policy: {operations: {keys.rotate: deny}}",
+            "policy: {bulk_cancel: {require_filter: false}}",
+            "policy: {bulk_cancel: {require_cap: false}}",
+            "policy: {bulk_cancel: {max_count: 99}}",
+            "policy: {bulk_cancel: {max_message_ids: 99}}",
+            "policy: {bulk_cancel: {allowed_filters: [label]}}",
+            "policy: {bulk_cancel: {narrowing_filters: [label]}}",
+            "policy: {bulk_cancel: {extra_parameters: [region]}}",
+            "rate_limits: []",
+            "credentials: {query_token: reject}",
+            "credentials: {header_forward_token: move}",
+        ];
+        let mut digests: Vec<String> = changes.iter().map(|text| digest(text)).collect();
+        digests.push(digest(""));
+        let all = digests.len();
+        digests.sort_unstable();
+        digests.dedup();
+        assert_eq!(digests.len(), all);
+    }
+}
+
+mod values {
+    use super::*;
+
+    #[test]
+    fn the_environment_is_put_in() {
+        let loaded = valid(
+            "listen: {address: \"127.0.0.1:${PORT}\"}\n\
+             policy:\n  mode: ${MODE:-monitor}\n  bulk_cancel:\n    max_count: ${MAX}\n    require_cap: ${CAP:-false}\n\
+             audit: {path: \"${EMPTY:-here}/$$/audit.jsonl\"}\n",
+        );
+        let settings = loaded.settings;
+        assert_eq!(settings.listen.address.to_string(), "127.0.0.1:9999");
+        assert_eq!(settings.policy.mode, qstash_guard::policy::Mode::Monitor);
+        assert_eq!(settings.policy.bulk_cancel.max_count, 250);
+        assert!(!settings.policy.bulk_cancel.require_cap);
+        assert_eq!(
+            settings.audit.sink,
+            qstash_guard::audit::Sink::File("here/$$/audit.jsonl".into())
+        );
+    }
+
+    #[test]
+    fn urls_become_origins() {
+        let origin = |url: &str| {
+            let origin = valid(&format!("upstream: {{url: \"{url}\"}}\n"))
+                .settings
+                .upstream
+                .origin;
+            format!(
+                "{:?} {} {} {:?}",
+                origin.scheme, origin.host, origin.port, origin.prefix
+            )
+        };
+        assert_eq!(origin("https://QStash.upstash.io"), r#"Https qstash.upstash.io 443 """#);
+        assert_eq!(origin("http://localhost/"), r#"Http localhost 80 """#);
+        assert_eq!(origin("http://[::1]:8080/a/b/"), r#"Http ::1 8080 "/a/b""#);
+    }
+
+    #[test]
+    fn limits_take_globs() {
+        let loaded = valid(
+            "rate_limits:\n  - {name: a, applies_to: [\"bulk_actions.*\"], per: global, unit: requests, rate: 10/s, burst: 1}\n",
+        );
+        insta::assert_snapshot!(format!("{:?}", loaded.settings.limits), @r##"[Limit { name: "a", applies_to: Operations([BulkActionsList, BulkActionsGet]), per: Global, unit: Requests, rate: Rate { events: 10, period: 1s }, burst: 1 }]"##);
+    }
+
+    #[test]
+    fn aliases_are_values_like_others() {
+        let loaded = valid("listen: {idle_timeout: &long 90s}\nupstream: {response_timeout: *long}\n");
+        assert_eq!(loaded.settings.upstream.response_timeout.as_secs(), 90);
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_windows_line_ends_are_taken() {
+        let loaded = valid("\u{feff}policy:\r\n  mode: monitor\r\n");
+        assert_eq!(loaded.settings.policy.mode, qstash_guard::policy::Mode::Monitor);
+    }
+
+    #[test]
+    fn null_turns_things_off() {
+        let settings = valid("admin: null\naudit: {path: null}\nrate_limits: []\n").settings;
+        assert!(settings.admin.is_none() && settings.limits.is_empty());
+        assert_eq!(settings.audit.sink, qstash_guard::audit::Sink::None);
+        assert_eq!(
+            valid("audit: {path: \"-\"}\n").settings.audit.sink,
+            qstash_guard::audit::Sink::Stdout
+        );
+    }
+}
+
+mod keys {
+    use super::*;
+
+    faulty! {
+        keys;
+        misspelt: "policy:\n  bulk_cancel:\n    max_cout: 100\n";
+        in_the_wrong_section: "policy:\n  max_count: 100\nresponse_timeout: 90s\n";
+        unlike_any: "listen: {zzz: 1}\n";
+        twice: "policy:\n  mode: enforce\n  # much later\n  qstash_destinations: deny\n  mode: monitor\n";
+        merged: "policy:\n  <<: {mode: monitor}\n";
+        section_that_is_text: "policy: enforce\nlisten: [a]\n";
+        file_that_is_a_list: "- policy\n";
+        left_empty: "admin:\nlisten:\n  address:\nrate_limits:\naudit: {path: }\n";
+    }
+}
+
+mod single_values {
+    use super::*;
+
+    faulty! {
+        single_values;
+        enumeration: "policy:\n  mode: enforced\n  qstash_destinations: yes\n  bulk_cancel: {allowed_filters: any}\n";
+        yaml_1_1_booleans: "policy:\n  bulk_cancel:\n    require_filter: yes\n    require_cap: Off\naudit: {rotate: {compress: \"false\"}}\n";
+        durations: "listen: {idle_timeout: 75}\nupstream:\n  connect_timeout: 1.5s\n  idle_timeout: 0s\nresources: {shutdown_grace: 2d}\n";
+        response_timeout_too_short: "upstream:\n  response_timeout: 30s\n";
+        sizes: "resources:\n  max_inspected_body: 64KB\n  max_header_bytes: 4KiB\naudit: {rotate: {max_size: big}}\n";
+        numbers: "policy:\n  bulk_cancel:\n    max_count: 0\n    max_message_ids: 1001\nresources: {max_connections: \"100\"}\naudit: {rotate: {keep: few}}\n";
+        addresses: "listen: {address: \"localhost:8089\"}\nadmin: {address: 9089}\n";
+        the_same_address_twice: "admin: {address: \"127.0.0.1:8089\"}\n";
+        urls: "upstream: {url: qstash.upstash.io}\n";
+        url_with_a_password: "upstream: {url: \"https://user:hunter2@qstash.upstash.io\"}\n";
+        url_with_a_query: "upstream: {url: \"https://qstash.upstash.io/v2?x=1\"}\n";
+    }
+}
+
+mod policy {
+    use super::*;
+
+    faulty! {
+        policy;
+        unknown_operation: "policy:\n  operations:\n    message.bulk_cancel: deny\n    queues.drop: deny\n    \"dql.*\": deny\n    everything: deny\n";
+        unguardable_operation: "policy:\n  operations:\n    dlq.bulk_delete: guard\n";
+        operations_as_a_list: "policy:\n  operations: [keys.rotate]\n";
+        unknown_filter: "policy:\n  bulk_cancel:\n    narrowing_filters: [queueNames, fromDate]\n    extra_parameters: [count]\n";
+        not_available: "callers: [{name: billing}]\npolicy:\n  rules:\n    - name: a\n  bulk_cancel: {cap_enforced_by: guard, on_missing_cap: apply_max_count}\nlisten: {path_prefix: /qstash, tls: {certificate: a}}\nrate_limit_store: {url: \"redis://:hunter2@store\", timeout: 1s}\naudit: {follow_bulk_actions: true}\n";
+    }
+}
+
+mod limits {
+    use super::*;
+
+    faulty! {
+        limits;
+        bad_rate: "rate_limits:\n  - {name: a, applies_to: [messages.bulk_cancel], per: caller, unit: requests, rate: 10/minute, burst: 5}\n";
+        incomplete: "rate_limits:\n  - name: a\n    applies_to: [messages.bulk_cancel]\n    rate: 0/s\n    burst: 0\n";
+        denied_beside_others: "rate_limits:\n  - name: a\n    applies_to: [denied, messages.publish]\n    per: caller\n    unit: requests\n    rate: 1/s\n    burst: 1\n";
+        messages_of_others: "rate_limits:\n  - name: a\n    applies_to: [messages.*]\n    per: caller\n    unit: messages\n    rate: 1/s\n    burst: 1\n";
+        same_name: "rate_limits:\n  - {name: a, applies_to: [denied], per: caller, unit: requests, rate: 1/s, burst: 1}\n  - {name: a, applies_to: [denied], per: caller, unit: requests, rate: 1/d, burst: 1000}\n";
+        a_mapping: "rate_limits: {a: 1}\n";
+    }
+}
+
+mod environment {
+    use super::*;
+
+    faulty! {
+        environment;
+        unset: "upstream:\n  url: ${QSTASH_URL}\n";
+        unclosed: "upstream:\n  url: https://${HOST\naudit: {path: \"${a b}\"}\n";
+        value_is_not_shown: "policy:\n  mode: ${WORD}\n  bulk_cancel: {max_count: \"${WORD}\"}\nlisten: {address: \"${WORD}\"}\n";
+    }
+}
+
+mod secrets {
+    use super::*;
+
+    faulty! {
+        secrets;
+        token: "credentials:\n  token: eyJhbGciOi.s3cr3t\n  query_token: eyJhbGciOi.s3cr3t\n";
+        token_from_the_environment: "credentials: {token: \"${QSTASH_TOKEN}\"}\n";
+        misspelt_key: "credentials:\n  tokn: eyJhbGciOi.s3cr3t\nqstash_token: eyJhbGciOi.s3cr3t\n";
+        beside_another_fault: "credentials: {mode: brokr, token: s3cr3t}\n";
+        block: "credentials:\n  token: |\n    eyJhbGciOi.s3cr3t\n  mod: a\n";
+        in_broken_yaml: "credentials:\n  token: \"eyJhbGciOi.s3cr3t\n";
+        in_broken_yaml_below: "credentials:\n  token:\n    @eyJhbGciOi.s3cr3t\n";
+    }
+
+    #[test]
+    fn no_rendering_holds_one() {
+        for text in [
+            "credentials: {token: s3cr3t}\n",
+            "credentials: {token: [s3cr3t]}\n",
+            "credentials: {token: {a: s3cr3t}}\n",
+            "credentials:\n  token: >\n    s3cr3t\n    s3cr3t\n",
+            "credentials: {broker: {token: s3cr3t-1}}\n",
+            "credentials: {token: ${A:-s3cr3t}}\n",
+            "credentials: {token: \"${A:-s3cr3t}\"}\n",
+            "credentials: {header_forward_token: s3cr3t}\n",
+            "credentials: &c {token: s3cr3t}\nlisten: *c\n",
+            "audit: {path: &t s3cr3t}\ncredentials: {token: *t}\nlog: {level: x}\n",
+            "redis_password: s3cr3t\n",
+            "rate_limit_store: {url: \"redis://u:s3cr3t@h\"}\n",
+            "upstream: {url: \"ftp://s3cr3t@h\"}\n",
+            "upstream: {url: \"${X:-ftp://s3cr3t@h}\"}\n",
+            "credentials: {'token': s3cr3t, }}\n",
+            "token: s3cr3t: x\n",
+        ] {
+            let shown = faults(text);
+            assert!(!shown.contains("s3cr3t"), "{text}{shown}");
+        }
+    }
+}
+
+mod syntax {
+    use super::*;
+
+    faulty! {
+        syntax;
+        unclosed_bracket: "policy:\n  operations: [a\nlog: {level: debug}\n";
+        bad_indentation: "policy:\n  mode: enforce\n bulk_cancel: {}\n";
+        tab: "policy:\n\tmode: enforce\n";
+        two_documents: "policy: {}\n---\npolicy: {}\n";
+        unquoted_ipv6: "listen:\n  address: [::1]:8089\n";
+        unquoted_dash: "audit:\n  path: -\n";
+        unquoted_glob: "policy:\n  operations:\n    *: deny\n";
+        colon_in_text: "listen: a: b\n";
+    }
+
+    #[test]
+    fn what_multiplies_is_stopped() {
+        let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for (name, before) in ('b'..='z').zip('a'..='y') {
+            let repeated = vec![format!("*{before}"); 9].join(", ");
+            bomb.extend([&format!("{name}: &{name} [{repeated}]"), "\n"]);
+        }
+        for text in [
+            bomb,
+            format!("a: {}", "[".repeat(100_000)),
+            format!("a: {}{}", "[".repeat(50), "]".repeat(50)),
+        ] {
+            let shown = faults(&text);
+            assert!(
+                shown.starts_with("error: the file nests or repeats more than a configuration can"),
+                "{shown}"
+            );
+            assert!(shown.len() < 1_000, "{shown}");
+        }
+    }
+}
+
+mod rendering {
+    use super::*;
+
+    faulty! {
+        rendering;
+        several_in_the_order_of_the_file: "log: {level: verbose}\npolicy:\n  mode: on\n  bulk_cancel:\n    max_cout: 5\nlisten:\n  idle_timeout: soon\n";
+        wide_text_and_tabs: "log: {\t\"水水\": 1, levl: 2, e\u{301}: 3}\n";
+        long_lines: &format!("policy: {{bulk_cancel: {{narrowing_filters: [{}, lable, {}]}}}}\n", ["label"; 60].join(", "), ["url"; 60].join(", "));
+        what_a_terminal_would_obey: "log: {level: \"\u{202e}a\\e[31m\"}\n";
+        line_numbers_of_two_widths: "policy:\n  mode: enforce\n\n\n\n\n\n\n\n\n  mode: enforce\n";
+    }
+
+    #[test]
+    fn colour_is_only_around_what_is_plain_otherwise() {
+        let faults = config::compile("guard.yaml", "policy: {mode: x}\n", &environment).expect_err("faulty");
+        let coloured = faults.render(true);
+        assert!(coloured.contains("\u{1b}["));
+        assert_eq!(
+            anstream::adapter::strip_str(&coloured).to_string(),
+            faults.render(false)
+        );
+        assert_eq!(faults.to_string(), faults.render(false).trim_end());
+    }
+
+    #[test]
+    fn many_faults_are_cut_short() {
+        let text = (0..80).map(|n| format!("key-{n}: 1")).collect::<Vec<_>>().join("\n");
+        assert!(faults(&text).ends_with("\n… and 30 more\n"));
+    }
+}
+
+mod files {
+    use super::*;
+    use qstash_guard::config::Located;
+    use std::path::{Path, PathBuf};
+
+    fn file(bytes: &[u8]) -> (PathBuf, String) {
+        let path = std::env::temp_dir().join(format!("qstash-guard-config-{}.yaml", uuid::Uuid::now_v7()));
+        std::fs::write(&path, bytes).expect("a new file");
+        let outcome = config::load(&Located::File(path.clone()), &environment);
+        std::fs::remove_file(&path).expect("the file goes");
+        let shown = outcome.map_or_else(|faults| faults.render(false), |loaded| loaded.settings.policy.digest);
+        (path.clone(), shown.replace(&path.display().to_string(), "guard.yaml"))
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_plainly() {
+        let missing = config::load(&Located::File("/nowhere/guard.yaml".into()), &environment).expect_err("missing");
+        insta::assert_snapshot!(missing.render(false), @r##"error: there is no file /nowhere/guard.yaml; name one with --config or $QSTASH_GUARD_CONFIG, or name none for the built-in defaults"##);
+        let folder = config::load(&Located::File("/".into()), &environment).expect_err("a folder");
+        insta::assert_snapshot!(folder.render(false), @r##"error: / is a folder; name the file in it, like /guard.yaml"##);
+        insta::assert_snapshot!(file(b"policy: {}\n# caf\xe9\n").1, @r##"error: guard.yaml is not UTF-8: line 2 holds other bytes; save it as UTF-8"##);
+        insta::assert_snapshot!(file(&vec![b'#'; 2 << 20]).1, @r##"error: guard.yaml is larger than 1MiB, which no configuration is"##);
+        assert!(file(b"policy: {}\n").1.starts_with("sha256:"));
+    }
+
+    #[test]
+    fn a_named_file_comes_first() {
+        let named = Path::new("elsewhere.yaml");
+        assert_eq!(config::locate(Some(named)), Located::File(named.to_owned()));
+    }
+}
+
+mod whatever_it_is {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Pieces that files are made of, and some that break them.
+    const PIECES: [&str; 44] = [
+        "policy",
+        "bulk_cancel",
+        "credentials",
+        "token",
+        "listen",
+        "address",
+        "rate_limits",
+        "name",
+        "operations",
+        "mode",
+        ": ",
+        ":",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "\n- ",
+        "- ",
+        "{",
+        "}",
+        "[",
+        "]",
+        ", ",
+        "\"",
+        "'",
+        "|",
+        ">",
+        "&a ",
+        "*a",
+        "<<",
+        "${",
+        "${A}",
+        "${A:-",
+        "://",
+        "@",
+        "#",
+        " # ",
+        "\t",
+        "\r\n",
+        "é",
+        "水",
+        "\u{301}",
+        "\u{feff}",
+        "---\n",
+        "12",
+    ];
+
+    proptest! {
+        #[test]
+        fn it_is_read_and_shown_without_a_panic(
+            pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..40),
+        ) {
+            match config::compile("guard.yaml", &pieces.concat(), &environment) {
+                Ok(loaded) => loaded.warnings.iter().for_each(|w| drop(w.render(&loaded.source, true))),
+                Err(faults) => {
+                    prop_assert!(!faults.is_empty());
+                    prop_assert!(faults.render(false).starts_with("error: "));
+                }
+            }
+        }
+
+        #[test]
+        fn a_faulty_copy_of_the_shipped_file_is_shown_without_a_panic(at in 0..BUILT_IN.len(), piece in "[ -~]{1,3}|\\PC") {
+            prop_assume!(BUILT_IN.is_char_boundary(at));
+            let text = format!("{}{piece}{}", &BUILT_IN[..at], &BUILT_IN[at..]);
+            if let Err(faults) = config::compile("guard.yaml", &text, &environment) {
+                prop_assert!(faults.render(true).contains("guard.yaml:"));
+            }
+        }
+    }
+}
