@@ -8,7 +8,7 @@
 //!
 //! A path is *odd* when servers are known to disagree about spellings like its own: dot segments, `;`, `\`, encoded
 //! separators, malformed or repeated encoding. Odd alone is no fault (a publish destination may hold any of it); odd
-//! and leading to a guarded operation under any of its [`readings`] is
+//! and leading to a guarded operation under any of its readings is
 //! [`ambiguous`](Target::is_ambiguous).
 
 use std::borrow::Cow;
