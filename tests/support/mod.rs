@@ -14,6 +14,7 @@ pub mod client;
 pub mod folder;
 pub mod guard;
 pub mod upstream;
+pub mod wait;
 
 pub use client::{Answer, Client, request};
 pub use folder::Folder;
