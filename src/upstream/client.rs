@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, request};
+use http::{HeaderValue, Request, Response, StatusCode, request};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -101,6 +101,12 @@ impl Client {
             };
             let answer = inner.answer(&mut sender, request, progress.as_deref()).await;
             match answer {
+                // No upgrade was asked for, so what follows on this connection means nothing.
+                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    return Err(SendError::Failed(
+                        "an answer to an upgrade that was not asked for".to_owned(),
+                    ));
+                }
                 Ok(response) => {
                     let lease = Lease {
                         sender,

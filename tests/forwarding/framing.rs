@@ -124,13 +124,25 @@ fn other_transfer_codings_are_refused() {
         "Transfer-Encoding: chunked, chunked",
     ] {
         let mut client = Client::connect(guard.address);
-        client.send(format!("POST /v2/publish/a HTTP/1.1\r\nHost: a\r\n{coding}\r\n\r\n0\r\n\r\n"));
+        client.send(format!(
+            "POST /v2/publish/a HTTP/1.1\r\nHost: a\r\n{coding}\r\n\r\n0\r\n\r\n"
+        ));
         let answer = client.answer();
-        assert_eq!((answer.status(), answer.code().as_str()), (400, "malformed_request"), "{coding}");
+        assert_eq!(
+            (answer.status(), answer.code().as_str()),
+            (400, "malformed_request"),
+            "{coding}"
+        );
     }
-    for coding in ["Transfer-Encoding: gzip", "Transfer-Encoding: identity", "Transfer-Encoding: chunked, gzip"] {
+    for coding in [
+        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: chunked, gzip",
+    ] {
         let mut client = Client::connect(guard.address);
-        client.send(format!("POST /v2/publish/a HTTP/1.1\r\nHost: a\r\n{coding}\r\n\r\n0\r\n\r\n"));
+        client.send(format!(
+            "POST /v2/publish/a HTTP/1.1\r\nHost: a\r\n{coding}\r\n\r\n0\r\n\r\n"
+        ));
         assert_eq!(client.answer().status(), 400, "{coding}");
         assert!(client.is_closed());
     }
@@ -139,7 +151,8 @@ fn other_transfer_codings_are_refused() {
 
 #[test]
 fn http_1_0_is_served_and_forwarded_as_1_1() {
-    let upstream = Upstream::answering(|_| b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n".to_vec());
+    let upstream =
+        Upstream::answering(|_| b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n".to_vec());
     let guard = Guard::start(&upstream.url(), "");
     let mut client = Client::connect(guard.address);
     client.send("POST /v2/publish/a HTTP/1.0\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");

@@ -51,7 +51,7 @@ fn end_to_end_headers_arrive_as_written_and_nothing_is_added() {
             "Date: Tue, 15 Nov 1994 08:12:31 GMT",
             "Cookie: a=1",
             "Cookie: b=2",
-            "X-Empty: ",
+            "X-Empty:",
             "Content-TYPE: text/plain",
             "Content-Length: 2",
         ])
@@ -74,9 +74,7 @@ fn duplicates_keep_their_order_and_each_its_spelling() {
     let upstream = Upstream::json("{}");
     let guard = Guard::start(&upstream.url(), "");
     let mut client = Client::connect(guard.address);
-    client.send(
-        "GET /v2/logs HTTP/1.1\r\nHost: guard.test\r\nX-A: 3\r\nx-b: 1\r\nx-A: 1\r\nX-a: 2\r\nX-B: 1\r\n\r\n",
-    );
+    client.send("GET /v2/logs HTTP/1.1\r\nHost: guard.test\r\nX-A: 3\r\nx-b: 1\r\nx-A: 1\r\nX-a: 2\r\nX-B: 1\r\n\r\n");
     assert_eq!(client.answer().status(), 202);
     let request = upstream.request();
     let named = |name: &str| -> Vec<&str> {

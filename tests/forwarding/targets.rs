@@ -22,8 +22,10 @@ fn a_target_arrives_byte_for_byte() {
         "/%zz/%/%4",
         "/v2/messages/msg_1?async=%74rue",
     ];
+    // Over one connection, so that they arrive in their order.
+    let mut client = Client::connect(guard.address);
     for target in targets {
-        let answer = request(guard.address, "GET", target, &[], b"");
+        let answer = client.request("GET", target, &[], b"");
         assert_eq!(answer.status(), 202, "{target}: {answer:?}");
     }
     let requests = upstream.requests();
@@ -37,10 +39,15 @@ fn a_method_keeps_its_spelling() {
     let upstream = Upstream::json("{}");
     let guard = Guard::start(&upstream.url(), "");
     let methods = ["GET", "PATCH", "get", "M-SEARCH", "QUERY"];
+    let mut client = Client::connect(guard.address);
     for method in methods {
-        assert_eq!(request(guard.address, method, "/v2/logs", &[], b"").status(), 202);
+        assert_eq!(client.request(method, "/v2/logs", &[], b"").status(), 202);
     }
-    let arrived: Vec<_> = upstream.requests().iter().map(|request| request.line().to_owned()).collect();
+    let arrived: Vec<_> = upstream
+        .requests()
+        .iter()
+        .map(|request| request.line().to_owned())
+        .collect();
     assert_eq!(arrived, methods.map(|method| format!("{method} /v2/logs HTTP/1.1")));
 }
 
@@ -57,13 +64,14 @@ fn the_path_of_the_upstream_goes_before_the_target() {
 fn an_absolute_target_is_judged_by_its_path_and_sent_in_origin_form() {
     let upstream = Upstream::json("{}");
     let guard = Guard::start(&upstream.url(), "");
+    let mut client = Client::connect(guard.address);
     for (target, forwarded) in [
         ("http://elsewhere.test/v2/logs?a=%2f", "/v2/logs?a=%2f"),
         ("HTTP://elsewhere.test:81//v2/queues", "//v2/queues"),
         ("http://elsewhere.test", "/"),
         ("http://elsewhere.test?a=1", "/?a=1"),
     ] {
-        let answer = request(guard.address, "GET", target, &[], b"");
+        let answer = client.request("GET", target, &[], b"");
         assert_eq!(answer.status(), 202, "{target}");
         assert_eq!(upstream.requests().last().unwrap().target(), forwarded);
         assert_eq!(
@@ -101,11 +109,19 @@ fn connect_and_trace_are_not_served() {
 fn a_request_has_one_host() {
     let upstream = Upstream::json("{}");
     let guard = Guard::start(&upstream.url(), "");
-    for hosts in ["", "Host: a.test\r\nHost: b.test\r\n", "Host: a.test\r\nhost: a.test\r\n"] {
+    for hosts in [
+        "",
+        "Host: a.test\r\nHost: b.test\r\n",
+        "Host: a.test\r\nhost: a.test\r\n",
+    ] {
         let mut client = Client::connect(guard.address);
         client.send(format!("GET /v2/logs HTTP/1.1\r\n{hosts}\r\n"));
         let answer = client.answer();
-        assert_eq!((answer.status(), answer.code().as_str()), (400, "malformed_request"), "{hosts:?}");
+        assert_eq!(
+            (answer.status(), answer.code().as_str()),
+            (400, "malformed_request"),
+            "{hosts:?}"
+        );
     }
     upstream.assert_untouched();
 }
