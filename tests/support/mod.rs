@@ -13,6 +13,7 @@
 pub mod client;
 pub mod folder;
 pub mod guard;
+pub mod tls;
 pub mod upstream;
 pub mod wait;
 
