@@ -10,6 +10,8 @@ mod names;
 pub mod read;
 mod record;
 pub mod redact;
+#[cfg(test)]
+mod samples;
 mod selection;
 mod settings;
 mod tail;

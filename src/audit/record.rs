@@ -178,3 +178,7 @@ impl Serialize for Violations<'_> {
         }))
     }
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

@@ -195,7 +195,9 @@ fn split_authority(text: &str) -> Option<(&str, &str)> {
     let end = text.find(['/', '\\', '?', '#']).unwrap_or(text.len());
     let (authority, rest) = text.split_at(end);
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let doubtful = decoded_fully(rest).contains('@') && authority.contains([':', '@']);
+    // An `@` behind a slash may still end user info; what stands before is a host only where it can be nothing else.
+    let host_alone = authority.contains('.') && !authority.contains([':', '@']);
+    let doubtful = decoded_fully(rest).contains('@') && !host_alone;
     (is_host_and_port(host) && !doubtful && !rest.starts_with('\\')).then_some((host, rest))
 }
 

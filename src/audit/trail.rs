@@ -282,23 +282,19 @@ impl Trail {
         &self,
         mut result: oneshot::Receiver<Result<Committed, TrailError>>,
     ) -> Result<Committed, TrailError> {
-        match tokio::time::timeout(self.write_timeout, &mut result).await {
-            Ok(answer) => return answer.unwrap_or(Err(TrailError::Closed)),
-            Err(_) => self.shared.stalled.store(true, Ordering::SeqCst),
+        if let Ok(answer) = tokio::time::timeout(self.write_timeout, &mut result).await {
+            return answer.unwrap_or(Err(TrailError::Closed));
         }
+        self.shared.stalled.store(true, Ordering::SeqCst);
         // From here the writer's answer can only fail, and it then knows that nobody waits. One that came in the very
         // last moment still counts: the record is in the trail.
         result.close();
-        match result.try_recv() {
-            Ok(answer) => {
-                self.shared.stalled.store(false, Ordering::SeqCst);
-                answer
-            }
-            Err(_) => {
-                self.shared.observe.failed();
-                Err(TrailError::Timeout)
-            }
+        if let Ok(answer) = result.try_recv() {
+            self.shared.stalled.store(false, Ordering::SeqCst);
+            return answer;
         }
+        self.shared.observe.failed();
+        Err(TrailError::Timeout)
     }
 }
 

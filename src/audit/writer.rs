@@ -4,9 +4,10 @@
 //! not in the chain: its waiters are told, and what it left behind the last confirmed line is set aside before the
 //! next write. The next record after a failure is the next attempt, at most one a second after a failed attempt.
 
+mod rotate;
+
 use std::collections::VecDeque;
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -121,7 +122,7 @@ impl Writer {
                     Ok(Control::Close(record, reply)) => {
                         self.write(records.try_iter().collect());
                         self.close(record, reply);
-                        return;
+                        return refuse_all(records, control);
                     }
                     Err(_) => return,
                 },
@@ -135,7 +136,9 @@ impl Writer {
         let given_up = |entry: &Entry| entry.reply.as_ref().is_some_and(Reply::is_closed);
         batch.retain(|entry| entry.record.event != Event::Intent || !given_up(entry));
         if let Err(error) = self.ready() {
-            batch.into_iter().for_each(|entry| self.refuse(entry, &error, false));
+            for entry in batch {
+                self.refuse(entry, &error, false);
+            }
             self.shared.stalled.store(false, Ordering::SeqCst);
             return;
         }
@@ -231,7 +234,7 @@ impl Writer {
 
     fn confirmed(&mut self, took: Option<Duration>) {
         let observe = &self.shared.observe;
-        let mut seq = self.head.seq;
+        let first = self.head.seq + 1;
         self.head = self.staged_head;
         self.retried = false;
         self.shared.set_head(self.head);
@@ -240,8 +243,7 @@ impl Writer {
             observe.synced(took);
         }
         observe.head(self.head.seq);
-        for entry in self.staged.drain(..) {
-            seq += 1;
+        for (seq, entry) in (first..).zip(self.staged.drain(..)) {
             observe.record(entry.record.event);
             let Some(reply) = entry.reply else { continue };
             // The sending fails exactly where the waiter has given up and refused the request.
@@ -325,132 +327,6 @@ impl Writer {
         Ok(recovered)
     }
 
-    /// Moves the full file away and begins the next one with `rotated`, then prunes.
-    fn rotate(&mut self) {
-        self.flush();
-        let Output::File(file) = &mut self.output else { return };
-        if self.failure.is_some() {
-            return;
-        }
-        let (head, now) = (self.head, Timestamp::now());
-        let moved = match file.move_away(now) {
-            Ok(moved) => moved,
-            Err(e) => return self.fail(TrailError::Write(format!("rotating the audit file: {e}"))),
-        };
-        let detail = format!(
-            "follows {} (up to record {}, head {})",
-            name(&moved),
-            head.seq,
-            head.hash
-        );
-        let rotated = Record {
-            detail: Some(detail),
-            ..Record::new(Event::Rotated)
-        };
-        if let Err(e) = file.begin_next(&head) {
-            // The line is still owed: whenever the new file can be begun, it comes first.
-            self.owed.push_front(rotated);
-            return self.fail(TrailError::Write(e.to_string()));
-        }
-        self.begin(rotated);
-    }
-
-    /// Writes the first line of a new file, then prunes.
-    fn begin(&mut self, rotated: Record) {
-        let line = self.line(&rotated);
-        self.push(
-            line,
-            Entry {
-                record: Box::new(rotated),
-                reply: None,
-            },
-        );
-        self.flush();
-        if self.failure.is_none() {
-            self.prune();
-        }
-        if let Output::File(file) = &mut self.output {
-            file.begun();
-        }
-    }
-
-    /// Records which files go, then removes them: a crash in between leaves too many files, never an unexplained gap.
-    fn prune(&mut self) {
-        let Output::File(file) = &mut self.output else { return };
-        let surplus = match file.surplus() {
-            Ok(surplus) if surplus.is_empty() => return,
-            Ok(surplus) => surplus,
-            Err(_) => return self.shared.observe.failed(),
-        };
-        let files: Vec<String> = surplus
-            .iter()
-            .map(|file| match file.head {
-                Some(head) => {
-                    format!(
-                        "{} (records {} to {}, head {})",
-                        name(&file.path),
-                        file.first_seq,
-                        head.seq,
-                        head.hash
-                    )
-                }
-                None => format!("{} (unreadable)", name(&file.path)),
-            })
-            .collect();
-        let pruned = Record {
-            detail: Some(files.join("; ")),
-            ..Record::new(Event::Pruned)
-        };
-        let line = self.line(&pruned);
-        self.push(
-            line,
-            Entry {
-                record: Box::new(pruned),
-                reply: None,
-            },
-        );
-        self.flush();
-        if self.failure.is_some() {
-            return;
-        }
-        if let Output::File(file) = &mut self.output
-            && file.remove(&surplus).is_err()
-        {
-            // They go with the next rotation, and are named again.
-            self.shared.observe.failed();
-        }
-    }
-
-    fn reopen(&mut self) -> Result<Committed, TrailError> {
-        self.ready()?;
-        let head = self.head;
-        let Output::File(file) = &mut self.output else {
-            return Ok(Committed { seq: head.seq });
-        };
-        match file.reopen_if_moved(&head) {
-            Ok(false) => {}
-            Ok(true) => {
-                let detail = format!(
-                    "follows a file that was moved away (up to record {}, head {})",
-                    head.seq, head.hash
-                );
-                self.begin(Record {
-                    detail: Some(detail),
-                    ..Record::new(Event::Rotated)
-                });
-            }
-            Err(e) => {
-                let error = TrailError::Write(e.to_string());
-                self.fail(error.clone());
-                return Err(error);
-            }
-        }
-        match &self.failure {
-            None => Ok(Committed { seq: self.head.seq }),
-            Some((error, _)) => Err(error.clone()),
-        }
-    }
-
     fn close(&mut self, record: Box<Record>, reply: Reply) {
         let (sender, mut receiver) = oneshot::channel();
         self.retried = false;
@@ -465,6 +341,26 @@ impl Writer {
             result = Err(TrailError::Write(e.to_string()));
         }
         _ = reply.send(result);
+    }
+}
+
+/// Answers all who come after the end, until the last handle is gone: what stands in a bounded channel when its receiver
+/// goes is dropped with the channel, and whoever sent it would wait for as long as there are handles.
+fn refuse_all(records: &Receiver<Entry>, control: &Receiver<Control>) {
+    loop {
+        let reply = select! {
+            recv(records) -> entry => match entry {
+                Ok(entry) => entry.reply,
+                Err(_) => return,
+            },
+            recv(control) -> asked => match asked {
+                Ok(Control::Reopen(reply) | Control::Close(_, reply)) => Some(reply),
+                Err(_) => return,
+            },
+        };
+        if let Some(reply) = reply {
+            _ = reply.send(Err(TrailError::Closed));
+        }
     }
 }
 
@@ -490,7 +386,11 @@ impl Recovered {
         };
         match &self.set_aside {
             None => head,
-            Some(torn) => format!("{head}; {} torn bytes set aside to {}", torn.bytes, name(&torn.file)),
+            Some(torn) => format!(
+                "{head}; {} torn bytes set aside to {}",
+                torn.bytes,
+                rotate::name(&torn.file)
+            ),
         }
     }
 }
@@ -507,11 +407,4 @@ fn unsent(intent: &Record) -> Record {
         error: Some("the intent reached the disk after audit.write_timeout; the request was refused".to_owned()),
         ..Record::new(Event::Outcome)
     }
-}
-
-fn name(path: &std::path::Path) -> String {
-    path.file_name()
-        .map_or_else(PathBuf::new, PathBuf::from)
-        .display()
-        .to_string()
 }

@@ -176,3 +176,32 @@ fn run_verify(args: &VerifyArgs) -> Result<ExitCode, Fault> {
     write!(anstream::stdout().lock(), "{report}").map_err(ShowError::Write)?;
     Ok(ExitCode::from(report.exit_code()))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Alone {
+        #[command(flatten)]
+        audit: AuditArgs,
+    }
+
+    #[test]
+    fn arguments_are_consistent_and_words_are_checked() {
+        Alone::command().debug_assert();
+        let parsed =
+            |args: &[&str]| Alone::try_parse_from([&["audit"], args].concat()).map(|alone| alone.audit.command);
+        assert!(matches!(
+            parsed(&["show", "--event", "denied", "-f", "a", "b"]),
+            Ok(AuditCommand::Show(_))
+        ));
+        assert!(parsed(&["show"]).is_err() && parsed(&["verify", "--head", "0", "a"]).is_err());
+        let fault = parsed(&["show", "--code", "unfiltred_cancel", "a"])
+            .expect_err("refused")
+            .to_string();
+        assert!(fault.contains("unfiltered_cancel"), "{fault}");
+    }
+}

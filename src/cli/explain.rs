@@ -1,1 +1,313 @@
-//! explain
+//! `qstash-guard explain`: what would become of one request, offline.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use http::header::{CONTENT_ENCODING, HOST};
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Request, Uri, request};
+use serde::Serialize;
+
+use super::fail;
+use crate::audit::{Decision, SelectionRecord, redact};
+use crate::config::{self, Settings};
+use crate::layers::classify::has_method_override;
+use crate::layers::exchange::caller;
+use crate::layers::passage::Selected;
+use crate::layers::{credentials, well_formed};
+use crate::limits::{Charge, Limiter};
+use crate::policy::{self, Code, Judgement, Refusal, Treatment, Verdict};
+use crate::qstash::operation::{Operation, Verb};
+use crate::qstash::target::Target;
+
+/// Show what would become of one request, offline
+///
+/// Exits with 0 if it would go on, 3 if it would be denied, 1 if the question makes no sense. Limits count as unused:
+/// only a request that could never pass one is denied by it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Explain {
+    /// The method
+    #[arg(short = 'X', long = "request", value_name = "METHOD", default_value = "DELETE")]
+    method: String,
+    /// A header; may be given several times
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// The body, or @FILE to take it from a file
+    #[arg(short = 'd', long, value_name = "BODY")]
+    data: Option<String>,
+    /// The caller to judge it for, in place of the one that its token names
+    #[arg(long, value_name = "NAME")]
+    caller: Option<String>,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// The configuration; found as `run` finds it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The target: a path with its query, or a whole URL
+    target: String,
+}
+
+impl Explain {
+    /// Runs the command.
+    pub fn run(&self) -> ExitCode {
+        let located = config::locate(self.config.as_deref());
+        let settings = match config::load(&located, &config::process_environment) {
+            Ok(loaded) => loaded.settings,
+            Err(faults) => {
+                anstream::eprint!("{}", faults.render(true));
+                return ExitCode::FAILURE;
+            }
+        };
+        let (head, body) = match self.request() {
+            Ok(request) => request,
+            Err(error) => return fail(&error),
+        };
+        let explained = Explained::of(head, &body, self.caller.clone(), &settings);
+        let mut out = anstream::stdout().lock();
+        // A closed pipe changes nothing about the answer.
+        let _ = if self.json {
+            explained.write_json(&mut out)
+        } else {
+            explained.write_text(&mut out)
+        };
+        match explained.facts.decision {
+            Decision::Deny => ExitCode::from(DENIED),
+            Decision::Allow | Decision::WouldDeny => ExitCode::SUCCESS,
+        }
+    }
+
+    fn request(&self) -> Result<(request::Parts, Vec<u8>), String> {
+        let uri: Uri = self
+            .target
+            .parse()
+            .map_err(|error| format!("the target cannot be part of a request: {error}"))?;
+        let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        if !target.starts_with('/') {
+            return Err(format!("the target starts with a slash: /{target}"));
+        }
+        let mut request = Request::builder().method(self.method.as_str()).uri(target);
+        for line in &self.headers {
+            let Some((name, value)) = line.split_once(':') else {
+                return Err(format!(
+                    "a header has a name, a colon and a value, like -H 'Name: value'; this has no colon: {line}"
+                ));
+            };
+            let name: HeaderName = name
+                .trim()
+                .parse()
+                .map_err(|error| format!("{name} is no header name: {error}"))?;
+            let value: HeaderValue = value
+                .trim()
+                .parse()
+                .map_err(|error| format!("the value of {name}: {error}"))?;
+            request = request.header(name, value);
+        }
+        let (mut head, ()) = request
+            .body(())
+            .map_err(|error| format!("{} is no method: {error}", self.method))?
+            .into_parts();
+        head.headers
+            .entry(HOST)
+            .or_insert(HeaderValue::from_static("localhost"));
+        let body = match self.data.as_deref().map(|data| (data, data.strip_prefix('@'))) {
+            None => Vec::new(),
+            Some((data, None)) => data.as_bytes().to_vec(),
+            Some((_, Some(file))) => std::fs::read(file).map_err(|error| format!("{file}: {error}"))?,
+        };
+        Ok((head, body))
+    }
+}
+
+/// The answer, in the fields of `--json`.
+#[derive(Serialize)]
+struct Explained {
+    operation: &'static str,
+    decision: &'static str,
+    code: Option<&'static str>,
+    violations: Vec<Broken>,
+    rule: Option<String>,
+    caller: String,
+    selection: Option<SelectionRecord>,
+    rules: Vec<String>,
+    forwarded_target: Option<String>,
+    #[serde(skip)]
+    facts: Facts,
+}
+
+#[derive(Serialize)]
+struct Broken {
+    code: &'static str,
+    message: String,
+}
+
+/// What is told in the text alone.
+struct Facts {
+    decision: Decision,
+    status: Option<u16>,
+    method: String,
+    target: String,
+    judged: String,
+    treatment: Treatment,
+    policy: String,
+}
+
+impl Explained {
+    fn of(mut head: request::Parts, body: &[u8], named: Option<String>, settings: &Settings) -> Self {
+        let policy = &settings.policy;
+        let target = Target::read(head.uri.path().as_bytes());
+        let operation = target.operation(Verb::read(head.method.as_str()));
+        let judged = target.judged();
+        let written = redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation);
+        let caller = named.unwrap_or_else(|| caller(&head.headers, &head.uri));
+        let mut facts = Facts {
+            decision: Decision::Allow,
+            status: None,
+            method: head.method.to_string(),
+            target: written,
+            judged,
+            treatment: policy.operations.of(operation),
+            policy: policy.digest.clone(),
+        };
+        let refused = well_formed::verify(&head)
+            .err()
+            .or_else(|| credentials::settle(&mut head, settings.credentials).err());
+        let (selection, verdict) = match refused {
+            Some(refusal) => (None, Verdict::Deny(refusal)),
+            None => judge(&head, body, &caller, operation, settings),
+        };
+        let (decision, refusal) = match verdict {
+            Verdict::Allow(_) => (Decision::Allow, None),
+            Verdict::WouldDeny(_, refusal) => (Decision::WouldDeny, Some(refusal)),
+            Verdict::Deny(refusal) => (Decision::Deny, Some(refusal)),
+        };
+        let forwarded = redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation);
+        facts.decision = decision;
+        facts.status = refusal.as_ref().map(|refusal| refusal.code().status());
+        Explained {
+            operation: operation.as_str(),
+            decision: decision.as_str(),
+            code: refusal.as_ref().map(|refusal| refusal.code().as_str()),
+            violations: refusal.iter().flat_map(Refusal::violations).map(Broken::of).collect(),
+            rule: None,
+            caller,
+            selection,
+            rules: Vec::new(),
+            forwarded_target: (decision != Decision::Deny).then_some(forwarded),
+            facts,
+        }
+    }
+
+    fn write_json(&self, out: &mut impl Write) -> std::io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, self)?;
+        writeln!(out)
+    }
+
+    fn write_text(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let Facts {
+            decision,
+            status,
+            method,
+            target,
+            judged,
+            treatment,
+            policy,
+        } = &self.facts;
+        let mut line = |name: &str, value: &str| writeln!(out, "{name:<11}{value}");
+        line("request", &format!("{method} {target}"))?;
+        line("judged as", judged)?;
+        let treatment = match treatment {
+            Treatment::Allow => "passes unread",
+            Treatment::Guard => "guarded",
+            Treatment::Deny => "denied by policy.operations",
+        };
+        line("operation", &format!("{} ({treatment})", self.operation))?;
+        line("caller", &self.caller)?;
+        if let Some(selection) = &self.selection {
+            line("selects", &serde_json::to_string(selection)?)?;
+        }
+        line("policy", policy)?;
+        if let Some(target) = &self.forwarded_target {
+            line("forwards", &format!("{method} {target}"))?;
+        }
+        let (colour, word) = match decision {
+            Decision::Allow => (AnsiColor::Green, "allow"),
+            Decision::WouldDeny => (AnsiColor::Yellow, "would deny, but policy.mode is monitor"),
+            Decision::Deny => (AnsiColor::Red, "deny"),
+        };
+        let style = Style::new().bold().fg_color(Some(colour.into()));
+        let code = self
+            .code
+            .zip(*status)
+            .map_or_else(String::new, |(code, status)| format!(" with {status} {code}"));
+        line("decision", &format!("{style}{word}{style:#}{code}"))?;
+        for Broken { code, message } in &self.violations {
+            writeln!(out, "\n  {code}\n    {message}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Broken {
+    fn of(violation: &policy::Violation) -> Self {
+        Broken {
+            code: violation.code.as_str(),
+            message: violation.message.clone(),
+        }
+    }
+}
+
+/// The verdict of policy and limits, and what is selected.
+fn judge(
+    head: &request::Parts,
+    body: &[u8],
+    caller: &str,
+    operation: Operation,
+    settings: &Settings,
+) -> (Option<SelectionRecord>, Verdict) {
+    let policy = &settings.policy;
+    let request = policy::Request {
+        method: head.method.as_str(),
+        path: head.uri.path().as_bytes(),
+        query: head.uri.query().map(str::as_bytes),
+        overridden: has_method_override(&head.headers),
+        body,
+        content_encoded: head.headers.contains_key(CONTENT_ENCODING),
+    };
+    let Judgement { reading, verdict, .. } = policy::judge(policy, &request);
+    let guarded = reading.is_some();
+    let most = settings.resources.max_inspected_body;
+    if guarded && body.len() > most {
+        let message = format!(
+            "The body has {} bytes, and up to {most} are read to judge it.",
+            body.len()
+        );
+        let violation = policy::Violation::new(Code::BodyTooLarge, message);
+        return (None, policy::malformed_selection(policy, violation, Vec::new()));
+    }
+    let selected = reading.map(|reading| {
+        let kind = policy.bulk_cancel.kind(&reading.selection);
+        Selected {
+            selection: reading.selection,
+            kind,
+        }
+    });
+    let messages = selected.as_ref().and_then(Selected::reach);
+    let charge = Charge {
+        operation,
+        caller,
+        client: [127, 0, 0, 1].into(),
+        messages,
+    };
+    let over_budget = match &verdict {
+        Verdict::Deny(_) => None,
+        Verdict::Allow(_) | Verdict::WouldDeny(..) => Limiter::new(settings.limits.clone()).charge(charge).err(),
+    };
+    let record = selected.map(|selected| selected.to_record(usize::MAX));
+    (record, verdict.and(policy.mode, over_budget))
+}
+
+/// The exit code of a denied request.
+const DENIED: u8 = 3;

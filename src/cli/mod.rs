@@ -2,17 +2,18 @@
 
 mod audit;
 mod check;
-//mod demo;
-//mod explain;
+mod demo;
+mod explain;
 mod health;
 mod run;
 mod simulate;
 
+use std::future::Future;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// A guard for Upstash QStash: bulk cancels are bounded and recorded, everything else passes unchanged.
+/// A guard for Upstash QStash: bulk cancels are bounded and recorded, everything else passes unchanged
 ///
 /// Without a command it runs the proxy.
 #[derive(Debug, Parser)]
@@ -26,13 +27,13 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the proxy
     Run(run::Run),
     Check(check::Check),
-    //    Explain(explain::Explain),
+    Explain(explain::Explain),
+    /// Read the audit trail: show and verify
     Audit(audit::AuditArgs),
     Simulate(simulate::Simulate),
-    //    Demo(demo::Demo),
+    Demo(demo::Demo),
     Health(health::Health),
 }
 
@@ -43,10 +44,10 @@ impl Arguments {
             None => self.run.run(),
             Some(Command::Run(run)) => run.run(),
             Some(Command::Check(check)) => check.run(),
-            //            Some(Command::Explain(explain)) => explain.run(),
+            Some(Command::Explain(explain)) => explain.run(),
             Some(Command::Audit(args)) => audit::run(&args),
             Some(Command::Simulate(simulate)) => block_on(simulate.run()),
-            //            Some(Command::Demo(demo)) => demo.run(),
+            Some(Command::Demo(demo)) => demo.run(),
             Some(Command::Health(health)) => health.run(),
         }
     }

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use tower::{Layer, Service};
 
 use super::exchange::{Reply, Subject};
+use super::linger::linger;
 use super::passage::{Inspection, Judged, Pending, Selected};
 use crate::policy::{Code, Verdict, Violation, bulk_cancel, malformed_selection};
 use crate::qstash::selection;
@@ -112,6 +113,7 @@ where
                     if let (Some(record), Some(selected)) = (&mut reply.denied, &selected) {
                         record.selection = Some(selected.to_record(Selected::IDS_OF_A_DENIAL));
                     }
+                    linger(Upload::new(source, settings.body_idle));
                     Ok(reply)
                 }
                 verdict => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Response, request};
+use http::{HeaderMap, HeaderValue, Response, Uri, request};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
@@ -131,14 +131,9 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// The caller: `token:` and a fingerprint, or `anonymous`.
+    /// The caller, as [`caller`] names it.
     pub fn caller(&self) -> String {
-        let lines = self.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-        let query = self.uri.query().map(str::as_bytes);
-        let shown = credential::read(lines, query)
-            .ok()
-            .and_then(|shown| shown.fingerprint());
-        shown.map_or_else(|| "anonymous".to_owned(), |fingerprint| format!("token:{fingerprint}"))
+        caller(self.headers, self.uri)
     }
 
     /// A record about the request, what concerns its verdict left open.
@@ -162,4 +157,12 @@ pub fn note_refusal(record: &mut Record, refusal: &Refusal) {
     record.code = Some(refusal.code());
     record.violations = refusal.violations().cloned().collect();
     record.limit = refusal.limit().map(|limit| limit.name.clone());
+}
+
+/// Who asks: `token:` and the fingerprint of the token shown, or `anonymous`.
+pub fn caller(headers: &HeaderMap, uri: &Uri) -> String {
+    let lines = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+    let shown = credential::read(lines, uri.query().map(str::as_bytes)).ok();
+    let fingerprint = shown.and_then(|shown| shown.fingerprint());
+    fingerprint.map_or_else(|| "anonymous".to_owned(), |fingerprint| format!("token:{fingerprint}"))
 }

@@ -14,7 +14,7 @@ use super::exchange::Reply;
 use super::passage::Outbound;
 use crate::policy::{Code, Refusal};
 use crate::telemetry::Metrics;
-use crate::upstream::{BodyFault, Client, SendError, strip_hop_by_hop};
+use crate::upstream::{BodyFault, Client, SendError, prepare_response};
 
 /// See the module.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ impl Service<Outbound> for Forward {
             Ok(match answer {
                 Ok(response) => {
                     let (mut head, body) = response.into_parts();
-                    strip_hop_by_hop(&mut head.headers);
+                    prepare_response(&mut head.headers);
                     // A message's version is its sender's own (RFC 9110 section 2.5), and the sender is now the guard.
                     head.version = Version::HTTP_11;
                     Reply::forwarded(Response::from_parts(head, ReplyBody::Stream(body)), operation)

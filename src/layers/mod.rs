@@ -10,6 +10,7 @@ pub mod enforce;
 pub mod exchange;
 pub mod forward;
 pub mod limit;
+mod linger;
 pub mod passage;
 pub mod record_denial;
 pub mod respond;

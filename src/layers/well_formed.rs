@@ -11,6 +11,7 @@ use http::{Method, Version, request};
 use tower::{Layer, Service};
 
 use super::exchange::{Exchange, Reply, Subject};
+use super::linger::linger;
 use crate::policy::{Code, Refusal};
 use crate::qstash::operation::Operation;
 
@@ -49,13 +50,19 @@ where
             Ok(()) => Either::Right(self.inner.call(exchange)),
             Err(refusal) => {
                 let subject = Subject::of(&exchange.head, &exchange.origin);
-                Either::Left(ready(Ok(Reply::refused(&subject, Operation::Unknown, refusal))))
+                let reply = Reply::refused(&subject, Operation::Unknown, refusal);
+                linger(exchange.body);
+                Either::Left(ready(Ok(reply)))
             }
         }
     }
 }
 
-fn verify(head: &request::Parts) -> Result<(), Refusal> {
+/// Whether a head is one that a server should act on.
+///
+/// # Errors
+/// The refusal of one that is not.
+pub fn verify(head: &request::Parts) -> Result<(), Refusal> {
     if head.method == Method::CONNECT || head.method == Method::TRACE {
         let message = format!(
             "{} is not served here; send the request to QStash's API itself.",

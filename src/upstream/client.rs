@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, StatusCode, request};
+use http::{HeaderValue, Request, Response, request};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -101,11 +101,9 @@ impl Client {
             };
             let answer = inner.answer(&mut sender, request, progress.as_deref()).await;
             match answer {
-                // No upgrade was asked for, so what follows on this connection means nothing.
-                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    return Err(SendError::Failed(
-                        "an answer to an upgrade that was not asked for".to_owned(),
-                    ));
+                // Nothing asked for another protocol, so nothing may switch to one.
+                Ok(response) if response.status().is_informational() => {
+                    return Err(SendError::Failed(format!("the upstream answered {}", response.status())));
                 }
                 Ok(response) => {
                     let lease = Lease {

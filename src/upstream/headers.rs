@@ -25,9 +25,18 @@ pub fn prepare_request(head: &mut request::Parts, body: &impl Body, host: &Heade
     }
 }
 
+/// Makes an answer's head fit for the client: no hop-by-hop fields, and no length that another framing overruled
+/// (RFC 9112 section 6.3).
+pub fn prepare_response(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
+    strip_hop_by_hop(headers);
+}
+
 /// Removes the fields that belong to one connection: those that `Connection` names, and those of RFC 9110 section
 /// 7.6.1. `Trailer` stays, as the trailers themselves do.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)

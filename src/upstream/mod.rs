@@ -11,6 +11,6 @@ mod tls;
 pub use body::{BodyFault, Download, Source, Upload};
 pub use client::{Client, SendError};
 pub use connect::ConnectError;
-pub use headers::{prepare_request, strip_hop_by_hop};
+pub use headers::prepare_response;
 pub use settings::{Origin, Scheme, Settings};
 pub use tls::{TlsError, client_config};

@@ -12,3 +12,6 @@ mod verify;
 pub use entry::Entry;
 pub use files::{Chain, Inputs, ReadError, inputs};
 pub use verify::{Break, ChainReport, Open, Report, Verdict, verify};
+
+#[cfg(test)]
+mod tests;

@@ -6,19 +6,13 @@ use anstyle::{AnsiColor, Style};
 
 use super::entry::Entry;
 
-const COLUMNS: usize = 8;
-const NAMES: [&str; COLUMNS] = [
-    "TIME",
-    "EVENT",
-    "CALLER",
-    "OPERATION",
-    "RESULT",
-    "CODE",
-    "CANCELLED",
-    "SELECTION",
-];
+const COLUMNS: usize = 7;
+const NAMES: [&str; COLUMNS] = ["TIME", "EVENT", "CALLER", "OPERATION", "RESULT", "GONE", "SELECTION"];
 /// The widest that each column gets, characters.
-const MAX_WIDTHS: [usize; COLUMNS] = [20, 20, 18, 20, 10, 20, 9, 60];
+const MAX_WIDTHS: [usize; COLUMNS] = [20, 14, 18, 20, 28, 9, 60];
+/// The column with how many messages were cancelled: numbers stand to the right.
+const GONE: usize = 5;
+const LAST: usize = COLUMNS - 1;
 /// What a line should not exceed, characters; the last column gives way, though not below [`MIN_LAST`].
 const LINE: usize = 120;
 const MIN_LAST: usize = 20;
@@ -79,17 +73,27 @@ impl Table {
             if index > 0 {
                 line.push_str("  ");
             }
+            if index == 2 && is_of_guard(row) {
+                // Nobody asked for it, so the words have the room of all columns.
+                let room = LINE - line.chars().count();
+                line.push_str(&fitted(&row[LAST], room));
+                break;
+            }
             let cell = fitted(cell, *width);
             let padding = " ".repeat(width - cell.chars().count());
-            // Numbers stand to the right.
-            let (first, second) = if index == 6 { (padding, cell) } else { (cell, padding) };
+            let (first, second) = if index == GONE {
+                (padding, cell)
+            } else {
+                (cell, padding)
+            };
             line.push_str(&first);
             line.push_str(&second);
         }
         let line = line.trim_end();
-        match self.colour && style != Style::new() {
-            true => writeln!(out, "{style}{line}{style:#}"),
-            false => writeln!(out, "{line}"),
+        if self.colour && style != Style::new() {
+            writeln!(out, "{style}{line}{style:#}")
+        } else {
+            writeln!(out, "{line}")
         }
     }
 }
@@ -101,20 +105,30 @@ fn row(entry: &Entry) -> Row {
         .or_else(|| entry.detail.clone())
         .or_else(|| entry.error.clone())
         .or_else(|| entry.target.clone());
+    let result = if entry.result.is_some() {
+        &entry.result
+    } else {
+        &entry.decision
+    };
+    let result: Vec<String> = [result, &entry.code]
+        .into_iter()
+        .flatten()
+        .map(|word| plain(word))
+        .collect();
     [
         seconds(&entry.time),
         plain(&entry.event),
         text(&entry.caller),
         text(&entry.operation),
-        if entry.result.is_some() {
-            text(&entry.result)
-        } else {
-            text(&entry.decision)
-        },
-        text(&entry.code),
+        result.join(" "),
         entry.cancelled.map(|count| count.to_string()).unwrap_or_default(),
         text(&summary),
     ]
+}
+
+/// Whether a row tells of the guard itself: it has neither caller nor result.
+fn is_of_guard(row: &Row) -> bool {
+    row[2..LAST].iter().all(String::is_empty)
 }
 
 /// A time without its fraction; one of another form as it is.
@@ -147,12 +161,13 @@ fn is_unprintable(c: char) -> bool {
 fn widths(rows: &[Row]) -> [usize; COLUMNS] {
     let mut widths = NAMES.map(str::len);
     for row in rows {
-        for ((width, cell), max) in widths.iter_mut().zip(row).zip(MAX_WIDTHS) {
+        let own = if is_of_guard(row) { 2 } else { LAST };
+        for ((width, cell), max) in widths.iter_mut().zip(&row[..own]).zip(MAX_WIDTHS) {
             *width = (*width).max(cell.chars().count().min(max));
         }
     }
-    let others: usize = widths[..COLUMNS - 1].iter().map(|width| width + 2).sum();
-    widths[COLUMNS - 1] = LINE.saturating_sub(others).max(MIN_LAST);
+    let others: usize = widths[..LAST].iter().map(|width| width + 2).sum();
+    widths[LAST] = LINE.saturating_sub(others).max(MIN_LAST);
     widths
 }
 
@@ -164,7 +179,8 @@ fn fitted(cell: &str, width: usize) -> String {
 }
 
 fn style(row: &Row) -> Style {
-    let colour = match (row[1].as_str(), row[4].as_str()) {
+    let result = row[4].split(' ').next().unwrap_or_default();
+    let colour = match (row[1].as_str(), result) {
         ("denied" | "policy_rejected", _) => AnsiColor::Red,
         ("cap_overrun", _) | (_, "uncertain") => AnsiColor::Magenta,
         (_, "would_deny") => AnsiColor::Yellow,

@@ -1,0 +1,146 @@
+//! From one file to the next.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::{Entry, Output, Writer};
+use crate::audit::event::Event;
+use crate::audit::record::Record;
+use crate::audit::trail::{Committed, TrailError};
+
+impl Writer {
+    /// Moves the full file away and begins the next one with `rotated`, then prunes.
+    pub(super) fn rotate(&mut self) {
+        self.flush();
+        let Output::File(file) = &mut self.output else { return };
+        if self.failure.is_some() {
+            return;
+        }
+        let (head, now) = (self.head, Timestamp::now());
+        let moved = match file.move_away(now) {
+            Ok(moved) => moved,
+            Err(e) => return self.fail(TrailError::Write(format!("rotating the audit file: {e}"))),
+        };
+        let detail = format!(
+            "follows {} (up to record {}, head {})",
+            name(&moved),
+            head.seq,
+            head.hash
+        );
+        let rotated = Record {
+            detail: Some(detail),
+            ..Record::new(Event::Rotated)
+        };
+        if let Err(e) = file.begin_next(&head) {
+            // The line is still owed: whenever the new file can be begun, it comes first.
+            self.owed.push_front(rotated);
+            return self.fail(TrailError::Write(e.to_string()));
+        }
+        self.begin(rotated);
+    }
+
+    /// Writes the first line of a new file, then prunes.
+    fn begin(&mut self, rotated: Record) {
+        let line = self.line(&rotated);
+        self.push(
+            line,
+            Entry {
+                record: Box::new(rotated),
+                reply: None,
+            },
+        );
+        self.flush();
+        if self.failure.is_none() {
+            self.prune();
+        }
+        if let Output::File(file) = &mut self.output {
+            file.begun();
+        }
+    }
+
+    /// Records which files go, then removes them: a crash in between leaves too many files, never an unexplained gap.
+    fn prune(&mut self) {
+        let Output::File(file) = &mut self.output else { return };
+        let surplus = match file.surplus() {
+            Ok(surplus) if surplus.is_empty() => return,
+            Ok(surplus) => surplus,
+            Err(_) => return self.shared.observe.failed(),
+        };
+        let files: Vec<String> = surplus
+            .iter()
+            .map(|file| match file.head {
+                Some(head) => {
+                    format!(
+                        "{} (records {} to {}, head {})",
+                        name(&file.path),
+                        file.first_seq,
+                        head.seq,
+                        head.hash
+                    )
+                }
+                None => format!("{} (unreadable)", name(&file.path)),
+            })
+            .collect();
+        let pruned = Record {
+            detail: Some(files.join("; ")),
+            ..Record::new(Event::Pruned)
+        };
+        let line = self.line(&pruned);
+        self.push(
+            line,
+            Entry {
+                record: Box::new(pruned),
+                reply: None,
+            },
+        );
+        self.flush();
+        if self.failure.is_some() {
+            return;
+        }
+        if let Output::File(file) = &mut self.output
+            && file.remove(&surplus).is_err()
+        {
+            // They go with the next rotation, and are named again.
+            self.shared.observe.failed();
+        }
+    }
+
+    pub(super) fn reopen(&mut self) -> Result<Committed, TrailError> {
+        self.ready()?;
+        let head = self.head;
+        let Output::File(file) = &mut self.output else {
+            return Ok(Committed { seq: head.seq });
+        };
+        match file.reopen_if_moved(&head) {
+            Ok(false) => {}
+            Ok(true) => {
+                let detail = format!(
+                    "follows a file that was moved away (up to record {}, head {})",
+                    head.seq, head.hash
+                );
+                self.begin(Record {
+                    detail: Some(detail),
+                    ..Record::new(Event::Rotated)
+                });
+            }
+            Err(e) => {
+                let error = TrailError::Write(e.to_string());
+                self.fail(error.clone());
+                return Err(error);
+            }
+        }
+        match &self.failure {
+            None => Ok(Committed { seq: self.head.seq }),
+            Some((error, _)) => Err(error.clone()),
+        }
+    }
+}
+
+/// A file's name alone: records need not tell where a trail was kept.
+pub(super) fn name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(PathBuf::new, PathBuf::from)
+        .display()
+        .to_string()
+}

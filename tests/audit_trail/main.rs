@@ -1,0 +1,6 @@
+//! The trail over its public interface: what survives restarts, crashes, full disks and slow ones, and what a reader finds.
+
+mod failures;
+mod files;
+mod restarts;
+mod support;
