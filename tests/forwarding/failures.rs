@@ -224,6 +224,20 @@ fn a_guarded_request_goes_on_without_its_client() {
 }
 
 #[test]
+fn clients_that_leave_at_once_leave_no_intent_without_its_outcome() {
+    let upstream = Upstream::json(r#"{"cancelled":1}"#);
+    let guard = Guard::start(&upstream.url(), "rate_limits: []");
+    for _ in 0..100 {
+        let mut client = Client::connect(guard.address);
+        client.send(format!("{} {} HTTP/1.1\r\nHost: a\r\n\r\n", CANCEL.0, CANCEL.1));
+    }
+    crate::support::wait::until(|| guard.metric("qstash_guard_connections"), |open| *open == 0);
+    let intents = guard.wait_for("intent", 1).len();
+    assert_eq!(guard.wait_for("outcome", intents).len(), intents);
+    assert_eq!(upstream.requests().len(), intents);
+}
+
+#[test]
 fn an_answer_before_the_end_of_the_body_reaches_the_client() {
     let upstream = Upstream::with(|mut connection| {
         connection.read_some();
