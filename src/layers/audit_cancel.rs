@@ -23,6 +23,7 @@ use uuid::Uuid;
 use super::answer::{self, Answered};
 use super::body::ReplyBody;
 use super::exchange::{Origin, Reply, Subject, note_refusal};
+use super::owed::Owed;
 use super::passage::{Judged, Outbound, Selected};
 use crate::audit::{Decision, Event, OnFailure, Outcome, Record, Trail};
 use crate::limits::Charge;
@@ -105,10 +106,18 @@ impl AuditCancelLayer {
             .subject()
             .record(Event::Intent, judged.operation, Some(request_id));
         intent.selection = judged.selected.as_ref().map(|selected| selected.to_record(usize::MAX));
-        let (permit, would_deny) = match permitted(judged.verdict) {
+        let Judged {
+            head,
+            body,
+            operation,
+            selected,
+            verdict,
+            origin,
+        } = judged;
+        let (permit, would_deny) = match permitted(verdict) {
             Ok(permitted) => permitted,
             Err(refusal) => {
-                return Reply::refused(&Subject::of(&judged.head, &judged.origin), judged.operation, refusal);
+                return Reply::refused(&Subject::of(&head, &origin), operation, refusal);
             }
         };
         intent.decision = Some(would_deny.as_ref().map_or(Decision::Allow, |_| Decision::WouldDeny));
@@ -122,40 +131,40 @@ impl AuditCancelLayer {
             client: intent.client,
             operation: intent.operation,
             policy: intent.policy.clone(),
+            result: Some(Outcome::Uncertain),
             ..Record::new(Event::Outcome)
         };
-        if let Err(error) = self.trail.commit(intent).await {
-            tracing::error!(%error, "the audit trail could not be written");
-            if self.on_failure == OnFailure::Deny {
-                let refusal = Refusal::new(
-                    Code::AuditUnavailable,
-                    "The audit trail cannot be written, so nothing was sent; try again, and tell whoever runs the guard.",
-                );
-                return Reply::refused(&Subject::of(&judged.head, &judged.origin), judged.operation, refusal);
-            }
-        }
-        let Judged {
-            head,
-            body,
-            operation,
-            selected,
-            origin,
-            ..
-        } = judged;
-        let outbound = Outbound {
-            head,
-            body,
-            operation,
-            permit,
-            guarded: true,
-        };
         let tasks = self.tasks.clone();
+        // From here on the client may leave: an intent that is being written will be on disk, and owes an outcome.
         let task = tasks.spawn(async move {
+            if let Err(error) = self.trail.commit(intent).await {
+                tracing::error!(%error, "the audit trail could not be written");
+                if self.on_failure == OnFailure::Deny {
+                    let refusal = Refusal::new(
+                        Code::AuditUnavailable,
+                        "The audit trail cannot be written, so nothing was sent; try again, and tell whoever runs the guard.",
+                    );
+                    return Reply::refused(&Subject::of(&head, &origin), operation, refusal);
+                }
+            }
+            let outbound = Outbound {
+                head,
+                body,
+                operation,
+                permit,
+                guarded: true,
+            };
             let sent = Instant::now();
+            let mut outcome = Owed {
+                record: Some(outcome),
+                otherwise: "the guard stopped before the answer",
+                since: sent,
+                trail: self.trail.clone(),
+            };
             let forwarded = AssertUnwindSafe(inner.call(outbound)).catch_unwind().await;
             let Ok(Ok(reply)) = forwarded else {
                 let refusal = Refusal::new(Code::InternalError, PANICKED);
-                self.conclude(outcome, sent, &Answered::default(), None, Some("the guard failed"))
+                self.conclude(&mut outcome, &Answered::default(), None, Some("the guard failed"))
                     .await;
                 return Reply::failed(operation, refusal);
             };
@@ -168,7 +177,7 @@ impl AuditCancelLayer {
             }
             let status = reply.refusal.is_none().then(|| reply.response.status().as_u16());
             let error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str());
-            self.conclude(outcome, sent, &answered, status.or(answered.status), error)
+            self.conclude(&mut outcome, &answered, status.or(answered.status), error)
                 .await;
             self.settle(&origin, operation, &caller, selected.as_ref(), &answered);
             if let Some(refusal) = would_deny {
@@ -183,14 +192,8 @@ impl AuditCancelLayer {
 
     /// Writes the outcome. The client is answered for what happened, also when this fails: the trail then has an
     /// intent without outcome, which `audit verify` lists.
-    async fn conclude(
-        &self,
-        record: Record,
-        sent: Instant,
-        answered: &Answered,
-        status: Option<u16>,
-        error: Option<&str>,
-    ) {
+    async fn conclude(&self, owed: &mut Owed, answered: &Answered, status: Option<u16>, error: Option<&str>) {
+        let Some(record) = owed.record.take() else { return };
         let unsent = error == Some(Code::UpstreamUnreachable.as_str());
         let record = Record {
             result: Some(if unsent {
@@ -201,7 +204,7 @@ impl AuditCancelLayer {
             upstream_status: status,
             cancelled: answered.cancelled,
             action_id: answered.action_id.clone(),
-            duration_ms: Some(Record::millis(sent.elapsed())),
+            duration_ms: Some(Record::millis(owed.since.elapsed())),
             error: error.map(str::to_owned),
             ..record
         };
@@ -258,10 +261,11 @@ impl AuditCancelLayer {
             head, body, operation, ..
         } = judged;
         let sent = Instant::now();
-        let mut written = WrittenOnDrop {
+        let mut written = Owed {
             record: passed,
+            otherwise: "the client left before the answer",
+            since: sent,
             trail: self.trail.clone(),
-            sent,
         };
         if let (Some(record), Some(refusal)) = (&mut written.record, &would_deny) {
             note_refusal(record, refusal);
@@ -291,25 +295,6 @@ impl AuditCancelLayer {
             reply.refusal = reply.refusal.or(Some(refusal));
         }
         reply
-    }
-}
-
-/// The `passed` record of a request whose client left before the answer.
-struct WrittenOnDrop {
-    record: Option<Record>,
-    trail: Trail,
-    sent: Instant,
-}
-
-impl Drop for WrittenOnDrop {
-    fn drop(&mut self) {
-        if let Some(mut record) = self.record.take() {
-            record.error = Some("the client left before the answer".to_owned());
-            record.duration_ms = Some(Record::millis(self.sent.elapsed()));
-            if let Err(error) = self.trail.submit(record) {
-                tracing::error!(%error, "a passed request could not be recorded");
-            }
-        }
     }
 }
 

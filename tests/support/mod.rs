@@ -13,7 +13,9 @@
 pub mod client;
 pub mod folder;
 pub mod guard;
+pub mod tls;
 pub mod upstream;
+pub mod wait;
 
 pub use client::{Answer, Client, request};
 pub use folder::Folder;
