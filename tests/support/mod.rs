@@ -13,9 +13,11 @@
 pub mod client;
 pub mod folder;
 pub mod guard;
+pub mod simulator;
 pub mod upstream;
 
 pub use client::{Answer, Client, request};
 pub use folder::Folder;
 pub use guard::Guard;
+pub use simulator::Simulator;
 pub use upstream::{Connection, PATIENCE, RawRequest, Upstream};
