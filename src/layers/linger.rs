@@ -11,7 +11,7 @@ use bytes::Buf;
 use http_body::Body;
 
 /// Reads the rest in the background, up to [`MOST`] bytes and for [`LONGEST`] at most.
-pub fn linger<B>(body: B)
+pub(crate) fn linger<B>(body: B)
 where
     B: Body<Data: Buf + Send> + Send + 'static,
     B::Error: Send,
