@@ -1,5 +1,6 @@
 //! QStash's own clients, through a guard, to the simulator: three real processes. What a person who uses them meets, and
 //! what is left of their messages.
+#![expect(clippy::unwrap_used, reason = "what a scenario does not expect ends it")]
 
 #[path = "clients/sdk.rs"]
 mod sdk;
