@@ -19,7 +19,7 @@ test *arguments:
 lint:
     cargo fmt --check
     cargo clippy --all-targets --locked -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 
 # Bans, licences and sources of dependencies
 deny:
