@@ -28,6 +28,7 @@ use super::passage::{Judged, Outbound, Selected};
 use crate::audit::{Decision, Event, OnFailure, Outcome, Record, Trail};
 use crate::limits::Charge;
 use crate::policy::{Code, Permit, Refusal, Verdict};
+use crate::qstash::operation::Operation;
 use crate::telemetry::Metrics;
 use crate::upstream::Download;
 
@@ -179,7 +180,7 @@ impl AuditCancelLayer {
             let error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str());
             self.conclude(&mut outcome, &answered, status.or(answered.status), error)
                 .await;
-            self.settle(&origin, operation, &caller, selected.as_ref(), &answered);
+            settle(&origin, operation, &caller, selected.as_ref(), &answered);
             if let Some(refusal) = would_deny {
                 reply.decision = Decision::WouldDeny;
                 reply.refusal = reply.refusal.or(Some(refusal));
@@ -213,29 +214,6 @@ impl AuditCancelLayer {
         }
         if let Err(error) = self.trail.commit(record).await {
             tracing::error!(%error, "the outcome of a guarded request could not be recorded");
-        }
-    }
-
-    /// Charges what went beyond the charge.
-    fn settle(
-        &self,
-        origin: &Origin,
-        operation: crate::qstash::operation::Operation,
-        caller: &str,
-        selected: Option<&Selected>,
-        answered: &Answered,
-    ) {
-        let charged = selected.and_then(Selected::reach);
-        if let (Some(cancelled), Some(charged)) = (answered.cancelled, charged)
-            && cancelled > charged
-        {
-            let charge = Charge {
-                operation,
-                caller,
-                client: origin.client,
-                messages: None,
-            };
-            origin.snapshot.limits.settle(charge, cancelled - charged);
         }
     }
 
@@ -295,6 +273,22 @@ impl AuditCancelLayer {
             reply.refusal = reply.refusal.or(Some(refusal));
         }
         reply
+    }
+}
+
+/// Charges what went beyond the charge.
+fn settle(origin: &Origin, operation: Operation, caller: &str, selected: Option<&Selected>, answered: &Answered) {
+    let charged = selected.and_then(Selected::reach);
+    if let (Some(cancelled), Some(charged)) = (answered.cancelled, charged)
+        && cancelled > charged
+    {
+        let charge = Charge {
+            operation,
+            caller,
+            client: origin.client,
+            messages: None,
+        };
+        origin.snapshot.limits.settle(charge, cancelled - charged);
     }
 }
 

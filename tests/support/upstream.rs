@@ -5,10 +5,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// What arrived, connection by connection.
+type Received = Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>;
+
 /// A recording upstream on a free loopback port. Its threads end with the test process.
 pub struct Upstream {
     pub address: SocketAddr,
-    received: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>,
+    received: Received,
 }
 
 /// One request as it arrived: the bytes of its head (with the empty line) and of its body (chunks as framed).
@@ -74,7 +77,7 @@ impl Upstream {
     pub fn with(serve: impl Fn(Connection) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let received: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>> = Arc::default();
+        let received: Received = Arc::default();
         let (all, serve) = (Arc::clone(&received), Arc::new(serve));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -86,7 +89,7 @@ impl Upstream {
                         stream,
                         bytes,
                         read: Vec::new(),
-                    })
+                    });
                 });
             }
         });
