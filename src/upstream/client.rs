@@ -103,7 +103,10 @@ impl Client {
             match answer {
                 // Nothing asked for another protocol, so nothing may switch to one.
                 Ok(response) if response.status().is_informational() => {
-                    return Err(SendError::Failed(format!("the upstream answered {}", response.status())));
+                    return Err(SendError::Failed(format!(
+                        "the upstream answered {}",
+                        response.status()
+                    )));
                 }
                 Ok(response) => {
                     let lease = Lease {

@@ -10,12 +10,16 @@
     reason = "each test binary uses its own part"
 )]
 
+pub mod check;
 pub mod client;
 pub mod folder;
+pub mod gate;
 pub mod guard;
 pub mod upstream;
 
+pub use check::{assert_denied, assert_forwarded, redacted, refusal};
 pub use client::{Answer, Client, request};
 pub use folder::Folder;
+pub use gate::Gate;
 pub use guard::Guard;
 pub use upstream::{Connection, PATIENCE, RawRequest, Upstream};
