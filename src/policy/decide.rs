@@ -3,7 +3,7 @@
 use super::permit::Verdict;
 use super::refusal::{Code, Violation};
 use super::rules::{BulkCancel, MAX_MESSAGE_IDS, Policy};
-use crate::qstash::selection::{Kind, Reading, Selection, quoted};
+use crate::qstash::selection::{Kind, Reading, Selection, quoted_parameter};
 
 /// Judges what a bulk cancel selects. All violations are found, in the order of their precedence; `earlier` ones (of
 /// the path, under monitor mode) come first.
@@ -52,7 +52,7 @@ fn unknown_parameter(rules: &BulkCancel, name: &str) -> Violation {
         Code::UnknownParameter,
         format!(
             "{} is no parameter of a bulk cancel, and QStash would ignore it; {known}",
-            quoted(name)
+            quoted_parameter(name)
         ),
     )
 }

@@ -194,7 +194,10 @@ impl Reader<'_> {
 
     fn field(&mut self, name: String, field: Field) {
         if self.seen.contains(&name) {
-            self.ambiguous(format!("The body has the key {} twice; give it once.", quoted(&name)));
+            self.ambiguous(format!(
+                "The body has the key {} twice; give it once.",
+                quoted_parameter(&name)
+            ));
             return;
         }
         self.seen.push(name.clone());
@@ -365,4 +368,14 @@ pub fn quoted(name: &str) -> String {
         shown.push('…');
     }
     format!("`{shown}`")
+}
+
+/// A parameter's name as a request gives it, [`quoted`]. One longer than any parameter's is told by its length alone: it
+/// may be a token that went where a name belongs.
+pub fn quoted_parameter(name: &str) -> String {
+    const LONGEST: usize = 24;
+    match name.chars().count() {
+        0..=LONGEST => quoted(name),
+        length => format!("`…` (a name of {length} characters)"),
+    }
 }
