@@ -27,7 +27,7 @@ use super::owed::Owed;
 use super::passage::{Judged, Outbound, Selected};
 use crate::audit::{Decision, Event, OnFailure, Outcome, Record, Trail};
 use crate::limits::Charge;
-use crate::policy::{Code, Permit, Refusal, Verdict};
+use crate::policy::{Code, Permit, Refusal, Treatment, Verdict};
 use crate::qstash::operation::Operation;
 use crate::telemetry::Metrics;
 use crate::upstream::Download;
@@ -81,16 +81,10 @@ where
         let inner = std::mem::replace(&mut self.inner, clone);
         let layer = Arc::clone(&self.layer);
         Box::pin(async move {
-            let guarded = judged
-                .origin
-                .snapshot
-                .policy
-                .operations
-                .must_be_unambiguous(judged.operation);
-            Ok(if guarded {
-                layer.guarded(inner, judged).await
-            } else {
-                layer.unguarded(inner, judged).await
+            let treatment = judged.origin.snapshot.policy.operations.of(judged.operation);
+            Ok(match treatment {
+                Treatment::Guard => layer.guarded(inner, judged).await,
+                Treatment::Allow | Treatment::Deny => layer.unguarded(inner, judged).await,
             })
         })
     }
@@ -145,7 +139,12 @@ impl AuditCancelLayer {
                         Code::AuditUnavailable,
                         "The audit trail cannot be written, so nothing was sent; try again, and tell whoever runs the guard.",
                     );
-                    return Reply::refused(&Subject::of(&head, &origin), operation, refusal);
+                    let subject = Subject::of(&head, &origin);
+                    let mut reply = Reply::refused_as(request_id, &subject, operation, refusal);
+                    if let (Some(record), Some(selected)) = (&mut reply.denied, &selected) {
+                        record.selection = Some(selected.to_record(Selected::IDS_OF_A_DENIAL));
+                    }
+                    return reply;
                 }
             }
             let outbound = Outbound {
@@ -154,6 +153,7 @@ impl AuditCancelLayer {
                 operation,
                 permit,
                 guarded: true,
+                request_id: Some(request_id),
             };
             let sent = Instant::now();
             let mut outcome = Owed {
@@ -167,12 +167,13 @@ impl AuditCancelLayer {
                 let refusal = Refusal::new(Code::InternalError, PANICKED);
                 self.conclude(&mut outcome, &Answered::default(), None, Some("the guard failed"))
                     .await;
-                return Reply::failed(operation, refusal);
+                return Reply::failed(Some(request_id), operation, refusal);
             };
             let mut reply = reply;
             let (answered, body, broken) = collect(&mut reply).await;
             if broken {
-                reply = Reply::failed(operation, Refusal::new(Code::UpstreamFailed, BROKE_OFF));
+                let refusal = Refusal::new(Code::UpstreamFailed, BROKE_OFF);
+                reply = Reply::failed(Some(request_id), operation, refusal);
             } else if let Some(body) = body {
                 *reply.response.body_mut() = body;
             }
@@ -187,8 +188,10 @@ impl AuditCancelLayer {
             }
             reply
         });
-        task.await
-            .unwrap_or_else(|_| Reply::failed(operation, Refusal::new(Code::InternalError, PANICKED)))
+        task.await.unwrap_or_else(|_| {
+            let refusal = Refusal::new(Code::InternalError, PANICKED);
+            Reply::failed(Some(request_id), operation, refusal)
+        })
     }
 
     /// Writes the outcome. The client is answered for what happened, also when this fails: the trail then has an
@@ -224,11 +227,8 @@ impl AuditCancelLayer {
         S::Future: Send,
     {
         let recorded = judged.origin.snapshot.record_all || matches!(judged.verdict, Verdict::WouldDeny(..));
-        let passed = recorded.then(|| {
-            judged
-                .subject()
-                .record(Event::Passed, judged.operation, Some(Uuid::now_v7()))
-        });
+        let request_id = recorded.then(Uuid::now_v7);
+        let passed = recorded.then(|| judged.subject().record(Event::Passed, judged.operation, request_id));
         let (permit, would_deny) = match permitted(judged.verdict) {
             Ok(permitted) => permitted,
             Err(refusal) => {
@@ -258,6 +258,7 @@ impl AuditCancelLayer {
                 operation,
                 permit,
                 guarded: false,
+                request_id,
             })
             .await;
         if let Some(mut record) = written.record.take() {

@@ -60,6 +60,7 @@ where
                     operation,
                     permit,
                     guarded: false,
+                    request_id: None,
                 };
                 return Either::Right(Either::Left(self.forward.call(outbound)));
             }

@@ -79,9 +79,10 @@ impl Reply {
         }
     }
 
-    /// The guard's own answer to a request that was let through and then failed upstream: no denial.
-    pub fn failed(operation: Operation, refusal: Refusal) -> Self {
-        let response = respond::refusal(&refusal, Uuid::now_v7());
+    /// The guard's own answer to a request that was let through and then failed upstream: no denial. The id is that of
+    /// the request's records, where it has some.
+    pub fn failed(request_id: Option<Uuid>, operation: Operation, refusal: Refusal) -> Self {
+        let response = respond::refusal(&refusal, request_id.unwrap_or_else(Uuid::now_v7));
         Reply {
             response,
             operation,
@@ -93,7 +94,11 @@ impl Reply {
 
     /// A refusal, with the record that it leaves.
     pub fn refused(subject: &Subject<'_>, operation: Operation, refusal: Refusal) -> Self {
-        let request_id = Uuid::now_v7();
+        Reply::refused_as(Uuid::now_v7(), subject, operation, refusal)
+    }
+
+    /// The same for a request that has an id already.
+    pub fn refused_as(request_id: Uuid, subject: &Subject<'_>, operation: Operation, refusal: Refusal) -> Self {
         let mut record = subject.record(Event::Denied, operation, Some(request_id));
         record.decision = Some(Decision::Deny);
         note_refusal(&mut record, &refusal);

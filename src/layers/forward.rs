@@ -49,6 +49,7 @@ impl Service<Outbound> for Forward {
                 operation,
                 permit: _,
                 guarded,
+                request_id,
             } = outbound;
             let retries = if guarded { GUARDED_RETRIES } else { RETRIES };
             let sent = Instant::now();
@@ -64,7 +65,7 @@ impl Service<Outbound> for Forward {
                 }
                 Err(error) => {
                     tracing::warn!(%operation, %error, "the upstream gave no answer");
-                    Reply::failed(operation, refusal(&error))
+                    Reply::failed(request_id, operation, refusal(&error))
                 }
             })
         })

@@ -2,6 +2,7 @@
 
 use http::request;
 use hyper::body::Incoming;
+use uuid::Uuid;
 
 use super::exchange::{Origin, Subject};
 use crate::audit::SelectionRecord;
@@ -80,6 +81,8 @@ pub struct Outbound {
     pub permit: Permit,
     /// Whether it is guarded: then it is tried again once at most.
     pub guarded: bool,
+    /// The id of its records, where it leaves some.
+    pub request_id: Option<Uuid>,
 }
 
 impl Selected {

@@ -158,7 +158,7 @@ fn many_clients_are_served_at_once() {
     for client in &mut clients {
         assert_eq!(client.answer().text(), "{}");
     }
-    assert_eq!(guard.metric("qstash_guard_connections"), 64);
+    assert_eq!(guard.metric_line("qstash_guard_connections"), 64);
     drop(clients);
-    crate::support::wait::until(|| guard.metric("qstash_guard_connections"), |open| *open == 0);
+    crate::support::wait::until(|| guard.metric_line("qstash_guard_connections"), |open| *open == 0);
 }

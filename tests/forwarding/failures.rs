@@ -214,7 +214,7 @@ fn a_guarded_request_goes_on_without_its_client() {
     client.send(format!("{} {} HTTP/1.1\r\nHost: a\r\n\r\n", CANCEL.0, CANCEL.1));
     seen.recv_timeout(PATIENCE).unwrap();
     drop(client);
-    crate::support::wait::until(|| guard.metric("qstash_guard_connections"), |open| *open == 0);
+    crate::support::wait::until(|| guard.metric_line("qstash_guard_connections"), |open| *open == 0);
     go.send(()).unwrap();
     let outcome = &guard.wait_for("outcome", 1)[0];
     assert_eq!(
@@ -231,7 +231,7 @@ fn clients_that_leave_at_once_leave_no_intent_without_its_outcome() {
         let mut client = Client::connect(guard.address);
         client.send(format!("{} {} HTTP/1.1\r\nHost: a\r\n\r\n", CANCEL.0, CANCEL.1));
     }
-    crate::support::wait::until(|| guard.metric("qstash_guard_connections"), |open| *open == 0);
+    crate::support::wait::until(|| guard.metric_line("qstash_guard_connections"), |open| *open == 0);
     let intents = guard.wait_for("intent", 1).len();
     assert_eq!(guard.wait_for("outcome", intents).len(), intents);
     assert_eq!(upstream.requests().len(), intents);

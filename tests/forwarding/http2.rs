@@ -310,7 +310,7 @@ fn a_client_that_connects_ahead_of_time_has_the_idle_timeout_and_not_that_of_a_h
     let mut frames = Vec::new();
     client.stream.read_to_end(&mut frames).unwrap();
     assert_eq!(frames[3], 4, "SETTINGS come first: {frames:?}");
-    assert_eq!(guard.metric(MALFORMED), 0);
+    assert_eq!(guard.metric_line(MALFORMED), 0);
 }
 
 #[test]
@@ -320,10 +320,10 @@ fn a_client_that_falls_silent_is_closed() {
     run(async {
         let mut sender = connect(guard.address).await;
         assert_eq!(sender.send_request(get("/v2/logs")).await.unwrap().status(), 202);
-        until(|| guard.metric("qstash_guard_connections"), |open| *open == 0);
+        until(|| guard.metric_line("qstash_guard_connections"), |open| *open == 0);
         assert!(sender.ready().await.is_err() || sender.send_request(get("/v2/logs")).await.is_err());
     });
-    assert_eq!(guard.metric(MALFORMED), 0);
+    assert_eq!(guard.metric_line(MALFORMED), 0);
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn frames_that_make_no_sense_are_counted() {
     client.send(b"\0\0\x01\0\0\0\0\0\0x");
     let mut frames = Vec::new();
     let _ = client.stream.read_to_end(&mut frames);
-    until(|| guard.metric("qstash_guard_connections"), |open| *open == 0);
+    until(|| guard.metric_line("qstash_guard_connections"), |open| *open == 0);
     guard.wait_for_metric(MALFORMED, 1);
     upstream.assert_untouched();
 }

@@ -61,7 +61,7 @@ fn a_silent_client_is_closed_and_not_counted() {
     let mut client = Client::connect(guard.address);
     assert_eq!(client.request("GET", "/v2/logs", &[], b"").status(), 202);
     assert!(client.is_closed());
-    assert_eq!(guard.metric(MALFORMED), 0);
+    assert_eq!(guard.metric_line(MALFORMED), 0);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn metrics_tell_what_happened_under_their_names() {
 
     let counters = |operation: &str, decision: &str, code: &str| {
         let labels = format!(r#"{{code="{code}",decision="{decision}",operation="{operation}"}}"#);
-        guard.metric(&format!("qstash_guard_requests_total{labels}"))
+        guard.metric_line(&format!("qstash_guard_requests_total{labels}"))
     };
     assert_eq!(counters("logs.list", "allow", ""), 1);
     assert_eq!(counters("unknown", "allow", ""), 1);
@@ -73,7 +73,7 @@ fn metrics_tell_what_happened_under_their_names() {
             1,
         ),
     ] {
-        assert_eq!(guard.metric(line), value, "{line}");
+        assert_eq!(guard.metric_line(line), value, "{line}");
     }
     let (_, text) = guard.admin("/metrics");
     let described: BTreeSet<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();

@@ -142,7 +142,7 @@ fn a_guarded_request_whose_client_left_is_waited_for() {
     client.send("DELETE /v2/messages?label=hold&count=2 HTTP/1.1\r\nHost: a\r\n\r\n");
     seen.recv_timeout(PATIENCE).unwrap();
     drop(client);
-    until(|| guard.metric("qstash_guard_connections"), |open| *open == 0);
+    until(|| guard.metric_line("qstash_guard_connections"), |open| *open == 0);
     guard.signal("TERM");
     until(|| TcpStream::connect(guard.address).is_err(), |refused| *refused);
     assert_eq!(events(&guard), ["started", "intent"]);

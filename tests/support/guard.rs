@@ -56,12 +56,13 @@ impl Guard {
 
     /// Runs a command and waits until it says that it listens.
     pub fn spawn(folder: Arc<Folder>, mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        command.stdout(Stdio::null());
+        Guard::spawn_with_stdout(folder, command)
+    }
+
+    /// The same, standard output being the command's own.
+    pub fn spawn_with_stdout(folder: Arc<Folder>, mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(String::new()));
         let (mut address, mut admin) = (None, None);
@@ -108,7 +109,9 @@ impl Guard {
     /// The records of its trail.
     pub fn records(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.trail_path()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        // A line that is being written has no end yet.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The records of one event.
@@ -141,6 +144,40 @@ impl Guard {
     pub fn admin(&self, path: &str) -> (u16, String) {
         let answer = super::request(self.admin, "GET", path, &[], b"");
         (answer.status(), answer.text())
+    }
+
+    /// The sum of a metric's series that have all these labels (`name="value"`).
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let (status, text) = self.admin("/metrics");
+        assert_eq!(status, 200);
+        let series = text.lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']))
+                && labels.iter().all(|l| line.contains(l))
+        });
+        series
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
+    }
+
+    /// Waits until something holds.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let started = Instant::now();
+        while !holds() {
+            assert!(started.elapsed() < PATIENCE, "{what} never came; log: {}", self.log());
+            std::thread::yield_now();
+        }
+    }
+
+    /// Runs `qstash-guard audit verify` over its folder of records; exit code and output.
+    pub fn verify(&self) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_qstash-guard"))
+            .args(["audit", "verify"])
+            .arg(self.trail_path().parent().unwrap())
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
     }
 
     /// Sends a signal.

@@ -12,16 +12,20 @@
     reason = "a test may panic, and takes the short way"
 )]
 
+pub mod check;
 pub mod client;
 pub mod folder;
+pub mod gate;
 pub mod guard;
 pub mod simulator;
 pub mod tls;
 pub mod upstream;
 pub mod wait;
 
+pub use check::{assert_denied, assert_forwarded, redacted, refusal};
 pub use client::{Answer, Client, request};
 pub use folder::Folder;
+pub use gate::Gate;
 pub use guard::Guard;
 pub use simulator::Simulator;
 pub use upstream::{Connection, PATIENCE, RawRequest, Upstream};

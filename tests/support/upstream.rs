@@ -2,16 +2,22 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-/// What arrived, connection by connection.
-type Received = Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>;
+use std::time::{Duration, Instant};
 
 /// A recording upstream on a free loopback port. Its threads end with the test process.
 pub struct Upstream {
     pub address: SocketAddr,
-    received: Received,
+    received: Arc<Received>,
+}
+
+/// What arrived, in the order in which it did.
+#[derive(Default)]
+struct Received {
+    connections: AtomicUsize,
+    /// Each read with the number of its connection.
+    reads: Mutex<Vec<(usize, Vec<u8>)>>,
 }
 
 /// One request as it arrived: the bytes of its head (with the empty line) and of its body (chunks as framed).
@@ -66,30 +72,26 @@ impl Upstream {
 
     /// Answers every request with 202 and this JSON.
     pub fn json(body: &'static str) -> Self {
-        Upstream::answering(move |_| {
-            let length = body.len();
-            format!("HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
-                .into_bytes()
-        })
+        Upstream::answering(move |_| answer("202 Accepted", body))
     }
 
     /// Hands each connection to `serve`, on a thread of its own.
     pub fn with(serve: impl Fn(Connection) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let received: Received = Arc::default();
+        let received: Arc<Received> = Arc::default();
         let (all, serve) = (Arc::clone(&received), Arc::new(serve));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let bytes = Arc::new(Mutex::new(Vec::new()));
-                all.lock().unwrap().push(Arc::clone(&bytes));
-                let (serve, stream) = (Arc::clone(&serve), stream.unwrap());
+                let number = all.connections.fetch_add(1, Ordering::SeqCst);
+                let (serve, received, stream) = (Arc::clone(&serve), Arc::clone(&all), stream.unwrap());
                 std::thread::spawn(move || {
                     serve(Connection {
                         stream,
-                        bytes,
+                        number,
+                        received,
                         read: Vec::new(),
-                    });
+                    })
                 });
             }
         });
@@ -98,26 +100,55 @@ impl Upstream {
 
     /// All bytes received so far, over all connections in the order they were opened.
     pub fn bytes(&self) -> Vec<u8> {
-        self.received
-            .lock()
-            .unwrap()
-            .iter()
-            .flat_map(|bytes| bytes.lock().unwrap().clone())
-            .collect()
+        self.by_connection().concat()
     }
 
     /// How many connections were opened.
     pub fn connections(&self) -> usize {
-        self.received.lock().unwrap().len()
+        self.received.connections.load(Ordering::SeqCst)
     }
 
-    /// The requests received so far.
+    /// The requests received so far, in the order in which their ends arrived.
     pub fn requests(&self) -> Vec<RawRequest> {
-        let connections = self.received.lock().unwrap();
+        let mut requests = Vec::new();
+        let mut open: Vec<Vec<u8>> = vec![Vec::new(); self.connections()];
+        for (connection, read) in self.received.reads.lock().unwrap().iter() {
+            let bytes = &mut open[*connection];
+            bytes.extend_from_slice(read);
+            while let Some((request, length)) = first_request(bytes) {
+                requests.push(request);
+                bytes.drain(..length);
+            }
+        }
+        requests
+    }
+
+    fn by_connection(&self) -> Vec<Vec<u8>> {
+        let reads = self.received.reads.lock().unwrap();
+        let mut connections = vec![Vec::new(); self.connections()];
+        for (connection, read) in reads.iter() {
+            connections[*connection].extend_from_slice(read);
+        }
         connections
-            .iter()
-            .flat_map(|bytes| split_requests(&bytes.lock().unwrap()))
-            .collect()
+    }
+
+    /// Waits until this many requests were received; gives the last of them.
+    #[track_caller]
+    pub fn wait_for(&self, number: usize) -> RawRequest {
+        let started = Instant::now();
+        loop {
+            let requests = self.requests();
+            if requests.len() >= number {
+                return requests[number - 1].clone();
+            }
+            assert!(started.elapsed() < PATIENCE, "only {requests:#?} arrived");
+            std::thread::yield_now();
+        }
+    }
+
+    /// The authority of its URL.
+    pub fn host(&self) -> String {
+        self.address.to_string()
     }
 
     /// The one request received.
@@ -145,7 +176,8 @@ impl Upstream {
 /// A connection of the upstream; what is read through it is recorded.
 pub struct Connection {
     pub stream: TcpStream,
-    bytes: Arc<Mutex<Vec<u8>>>,
+    number: usize,
+    received: Arc<Received>,
     read: Vec<u8>,
 }
 
@@ -165,19 +197,18 @@ impl Connection {
     pub fn read_some(&mut self) -> Option<usize> {
         let mut buffer = [0; 64 * 1024];
         let length = self.stream.read(&mut buffer).ok().filter(|length| *length > 0)?;
-        self.bytes.lock().unwrap().extend_from_slice(&buffer[..length]);
+        let read = (self.number, buffer[..length].to_vec());
+        self.received.reads.lock().unwrap().push(read);
         self.read.extend_from_slice(&buffer[..length]);
         Some(length)
     }
 }
 
-fn split_requests(mut bytes: &[u8]) -> Vec<RawRequest> {
-    let mut requests = Vec::new();
-    while let Some((request, length)) = first_request(bytes) {
-        requests.push(request);
-        bytes = &bytes[length..];
-    }
-    requests
+/// An answer with this status and JSON body.
+pub fn answer(status: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
 }
 
 /// The first whole request of these bytes, and its length.

@@ -26,7 +26,7 @@ pub fn until<T: Debug>(mut ask: impl FnMut() -> T, done: impl Fn(&T) -> bool) ->
 
 impl Guard {
     /// The value of one line of /metrics: the name with its labels as they are written there. 0 where it is not there.
-    pub fn metric(&self, line: &str) -> u64 {
+    pub fn metric_line(&self, line: &str) -> u64 {
         let (status, text) = self.admin("/metrics");
         assert_eq!(status, 200);
         text.lines()
@@ -37,8 +37,8 @@ impl Guard {
     /// Waits until a counter stands at this value.
     #[track_caller]
     pub fn wait_for_metric(&self, line: &str, value: u64) {
-        until(|| self.metric(line), |found| *found >= value);
-        assert_eq!(self.metric(line), value, "{line}");
+        until(|| self.metric_line(line), |found| *found >= value);
+        assert_eq!(self.metric_line(line), value, "{line}");
     }
 
     /// The resident memory of the process, in bytes.
