@@ -15,6 +15,7 @@ fn reset(connection: Connection) {
     SockRef::from(&connection.stream)
         .set_linger(Some(std::time::Duration::ZERO))
         .unwrap();
+    drop(connection);
 }
 
 #[track_caller]

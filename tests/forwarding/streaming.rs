@@ -16,7 +16,7 @@ const SLACK: u64 = 16 * MIB;
 /// Writes `LENGTH` bytes and tells, once, when the other side takes no more. Gives whether it ever did.
 fn write_all_telling(stream: &mut TcpStream, held_back: &mpsc::Sender<u64>) -> bool {
     stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
-    let chunk = [b'x'; 64 * 1024];
+    let chunk = [b'x'; 16 * 1024];
     let (mut written, mut told) = (0, false);
     while written < LENGTH {
         let most = usize::try_from(LENGTH - written).unwrap().min(chunk.len());

@@ -1,8 +1,5 @@
 //! What the black-box tests share: a real guard process, an upstream that records raw bytes, a client that writes them.
-#![expect(
-    clippy::allow_attributes,
-    reason = "whether something is used differs from binary to binary"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(
     dead_code,
     unused_imports,

@@ -8,8 +8,11 @@ use std::time::Duration;
 /// A recording upstream on a free loopback port. Its threads end with the test process.
 pub struct Upstream {
     pub address: SocketAddr,
-    received: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>,
+    received: Received,
 }
+
+/// The bytes of each connection.
+type Received = Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>;
 
 /// One request as it arrived: the bytes of its head (with the empty line) and of its body (chunks as framed).
 #[derive(Clone, Debug)]
@@ -74,7 +77,7 @@ impl Upstream {
     pub fn with(serve: impl Fn(Connection) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let received: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>> = Arc::default();
+        let received = Received::default();
         let (all, serve) = (Arc::clone(&received), Arc::new(serve));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -86,7 +89,7 @@ impl Upstream {
                         stream,
                         bytes,
                         read: Vec::new(),
-                    })
+                    });
                 });
             }
         });
@@ -160,7 +163,7 @@ impl Connection {
 
     /// Reads what there is, and gives how much; `None` at the end.
     pub fn read_some(&mut self) -> Option<usize> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 16 * 1024];
         let length = self.stream.read(&mut buffer).ok().filter(|length| *length > 0)?;
         self.bytes.lock().unwrap().extend_from_slice(&buffer[..length]);
         self.read.extend_from_slice(&buffer[..length]);
