@@ -267,7 +267,7 @@ async fn sweep(client: Client, every: Duration) {
 
 /// Once a minute: records how many denials were not, and forgets callers whose limits are full again.
 async fn housekeep(trail: Trail, suppressed: Arc<Suppressed>, snapshot: Arc<ArcSwap<Snapshot>>) {
-    let mut ticks = tokio::time::interval(Duration::from_secs(60));
+    let mut ticks = tokio::time::interval(Duration::from_mins(1));
     loop {
         ticks.tick().await;
         snapshot.load().limits.sweep();

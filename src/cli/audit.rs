@@ -21,15 +21,15 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Arguments of `audit`.
 #[derive(Debug, Args)]
-pub struct AuditArgs {
+pub(crate) struct AuditArgs {
     /// What to do with the trail.
     #[command(subcommand)]
-    pub command: AuditCommand,
+    pub(crate) command: AuditCommand,
 }
 
 /// What to do with a trail.
 #[derive(Debug, Subcommand)]
-pub enum AuditCommand {
+pub(crate) enum AuditCommand {
     /// Show records as a table or as they are
     Show(ShowArgs),
     /// Check that no record was changed, removed or moved: exit 0 intact, 4 broken, 5 cannot tell
@@ -38,46 +38,46 @@ pub enum AuditCommand {
 
 /// Arguments of `audit show`.
 #[derive(Debug, Args)]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// Audit files, and folders of them
     #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
     /// Only records from then on: a time like 2026-11-24T17:00:00Z, or a duration like 2h
     #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
+    pub(crate) since: Option<String>,
     /// Only records of this caller
     #[arg(long, value_name = "NAME")]
-    pub caller: Option<String>,
+    pub(crate) caller: Option<String>,
     /// Only records of this event
     #[arg(long, value_parser = words(Event::ALL.iter().map(|event| event.as_str())))]
-    pub event: Option<String>,
+    pub(crate) event: Option<String>,
     /// Only records with this code, like `unfiltered_cancel`
     #[arg(long, hide_possible_values = true, value_parser = words(Code::ALL.iter().map(|code| code.as_str())))]
-    pub code: Option<String>,
+    pub(crate) code: Option<String>,
     /// Only records of this operation, like `messages.bulk_cancel`
     #[arg(long, hide_possible_values = true, value_parser = words(Operation::ALL.iter().map(|op| op.as_str())))]
-    pub operation: Option<String>,
+    pub(crate) operation: Option<String>,
     /// Only cancels of which it is not known what they did: outcomes `uncertain` and intents without an outcome
     #[arg(long)]
-    pub uncertain: bool,
+    pub(crate) uncertain: bool,
     /// Go on with what is written from now on, until interrupted
     #[arg(long, short)]
-    pub follow: bool,
+    pub(crate) follow: bool,
     /// The records as they are, one JSON object a line
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Arguments of `audit verify`.
 #[derive(Debug, Args)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// Audit files, and folders of them
     #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
     /// A hash that was kept elsewhere (/audit/head, or the `stopped` log line) and must be in the trail: a chain alone
     /// does not show that its end was cut off
     #[arg(long, value_name = "HASH", value_parser = hash)]
-    pub head: Option<LineHash>,
+    pub(crate) head: Option<LineHash>,
 }
 
 fn words(words: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
@@ -89,7 +89,7 @@ fn hash(text: &str) -> Result<LineHash, String> {
 }
 
 /// Runs `audit`; what goes wrong is said on standard error.
-pub fn run(args: &AuditArgs) -> ExitCode {
+pub(crate) fn run(args: &AuditArgs) -> ExitCode {
     let result = match &args.command {
         AuditCommand::Show(args) => run_show(args).map(|()| ExitCode::SUCCESS),
         AuditCommand::Verify(args) => run_verify(args),

@@ -11,7 +11,7 @@ use crate::config;
 /// Prints each fault with its file, line and column, the line and what would be right; for a valid configuration, its
 /// name, the digest of its policy, and warnings.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct Check {
+pub(crate) struct Check {
     /// The configuration to validate; without it the one that `run` would use.
     #[arg(
         long,
@@ -19,12 +19,12 @@ pub struct Check {
         help = "The configuration to validate; without it $QSTASH_GUARD_CONFIG, else ./config/guard.yaml, else \
                 /etc/qstash-guard/guard.yaml, else the built-in defaults"
     )]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 impl Check {
     /// Runs the command: 0 for a valid configuration, 1 for any other.
-    pub fn run(&self) -> ExitCode {
+    pub(crate) fn run(&self) -> ExitCode {
         self.write(&mut anstream::stdout().lock(), &mut anstream::stderr().lock())
     }
 

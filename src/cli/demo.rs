@@ -13,11 +13,12 @@ use super::fail;
 /// Starts an in-memory QStash and a guard before it on free ports, sends requests through, shows what each met, and
 /// the trail that they left. Exits with 0 if every request met what it should.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct Demo;
+pub(crate) struct Demo;
 
 impl Demo {
     /// Runs the command.
-    pub fn run(self) -> ExitCode {
+    #[expect(clippy::unused_self, reason = "commands are run alike")]
+    pub(crate) fn run(self) -> ExitCode {
         match run::run() {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,

@@ -27,7 +27,7 @@ use crate::qstash::target::Target;
 /// Exits with 0 if it would go on, 3 if it would be denied, 1 if the question makes no sense. Limits count as unused:
 /// only a request that could never pass one is denied by it.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Explain {
+pub(crate) struct Explain {
     /// The method
     #[arg(short = 'X', long = "request", value_name = "METHOD", default_value = "DELETE")]
     method: String,
@@ -52,7 +52,7 @@ pub struct Explain {
 
 impl Explain {
     /// Runs the command.
-    pub fn run(&self) -> ExitCode {
+    pub(crate) fn run(&self) -> ExitCode {
         let located = config::locate(self.config.as_deref());
         let settings = match config::load(&located, &config::process_environment) {
             Ok(loaded) => loaded.settings,

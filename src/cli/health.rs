@@ -16,7 +16,7 @@ use super::block_on;
 
 /// Ask a running guard whether it is ready
 #[derive(Clone, Debug, clap::Args)]
-pub struct Health {
+pub(crate) struct Health {
     /// The admin address of the guard
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9089")]
     admin: SocketAddr,
@@ -24,7 +24,7 @@ pub struct Health {
 
 impl Health {
     /// 0 if it is ready, 1 if not.
-    pub fn run(&self) -> ExitCode {
+    pub(crate) fn run(&self) -> ExitCode {
         let admin = self.admin;
         block_on(async move {
             let asked = tokio::time::timeout(TIMEOUT, ask(admin)).await;

@@ -13,10 +13,13 @@ use crate::telemetry::logs;
 
 /// Run the proxy
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct Run {
-    /// The configuration; without it $QSTASH_GUARD_CONFIG, else ./config/guard.yaml, else
-    /// /etc/qstash-guard/guard.yaml, else the built-in defaults
-    #[arg(long, value_name = "FILE")]
+pub(crate) struct Run {
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "The configuration; without it $QSTASH_GUARD_CONFIG, else ./config/guard.yaml, else \
+                /etc/qstash-guard/guard.yaml, else the built-in defaults"
+    )]
     config: Option<PathBuf>,
     /// The address to serve on, in place of listen.address
     #[arg(long, value_name = "ADDR")]
@@ -31,7 +34,7 @@ pub struct Run {
 
 impl Run {
     /// Runs until SIGTERM or SIGINT: 0 after a clean shutdown, 1 on an error at the start.
-    pub fn run(&self) -> ExitCode {
+    pub(crate) fn run(&self) -> ExitCode {
         let located = config::locate(self.config.as_deref());
         let loaded = match config::load(&located, &config::process_environment) {
             Ok(loaded) => loaded,

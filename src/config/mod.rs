@@ -1,6 +1,6 @@
 //! The configuration: a file read into one tree with places, then compiled into settings with all faults collected.
 //!
-//! [`locate`] finds the file, [`load`] reads and compiles it, [`compile`] compiles a text without any I/O. Between the
+//! [`locate()`] finds the file, [`load`] reads and compiles it, [`compile()`] compiles a text without any I/O. Between the
 //! text and the [`Settings`] stands a tree whose keys and values know their places; each section of it is read key by
 //! key, and what was never asked for is an unknown key. What is wrong becomes [`Faults`], which render with the line, a
 //! caret and what to write; a value that may be a credential is in none of them.

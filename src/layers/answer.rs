@@ -7,18 +7,18 @@ use serde::Deserialize;
 
 /// As far as an answer was understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answered {
+pub(crate) struct Answered {
     /// The status, also where the body broke off.
-    pub status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// `cancelled`: how many messages it took, or will.
-    pub cancelled: Option<u64>,
+    pub(crate) cancelled: Option<u64>,
     /// `actionId`: the bulk action that goes on.
-    pub action_id: Option<String>,
+    pub(crate) action_id: Option<String>,
 }
 
 /// Reads an answer's body, plain or compressed as its Content-Encoding says (RFC 9110 section 8.4.1). What cannot be
 /// read says nothing; decompression stops at [`MOST`] bytes.
-pub fn read(body: &[u8], coding: Option<&[u8]>) -> Answered {
+pub(crate) fn read(body: &[u8], coding: Option<&[u8]>) -> Answered {
     let mut text = Vec::new();
     let coding = coding.unwrap_or_default().trim_ascii();
     let most = MOST as u64;
@@ -54,7 +54,7 @@ struct Answer {
 }
 
 /// The most bytes of an answer that are read, compressed and not.
-pub const MOST: usize = 64 * 1024;
+pub(crate) const MOST: usize = 64 * 1024;
 /// The longest id of a bulk action that is believed.
 const MOST_ID: usize = 256;
 
@@ -100,7 +100,8 @@ mod tests {
     fn a_bomb_is_not_unpacked() {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
         gzip.write_all(br#"{"cancelled": 7, "x": ""#).unwrap();
-        (0..1000).for_each(|_| gzip.write_all(&[b' '; 64 * 1024]).unwrap());
+        let blanks = vec![b' '; 64 * 1024];
+        (0..1000).for_each(|_| gzip.write_all(&blanks).unwrap());
         gzip.write_all(br#""}"#).unwrap();
         assert_eq!(read(&gzip.finish().unwrap(), Some(b"gzip")), Answered::default());
     }

@@ -23,10 +23,12 @@ use uuid::Uuid;
 use super::answer::{self, Answered};
 use super::body::ReplyBody;
 use super::exchange::{Origin, Reply, Subject, note_refusal};
+use super::owed::Owed;
 use super::passage::{Judged, Outbound, Selected};
 use crate::audit::{Decision, Event, OnFailure, Outcome, Record, Trail};
 use crate::limits::Charge;
 use crate::policy::{Code, Permit, Refusal, Treatment, Verdict};
+use crate::qstash::operation::Operation;
 use crate::telemetry::Metrics;
 use crate::upstream::Download;
 
@@ -99,10 +101,18 @@ impl AuditCancelLayer {
             .subject()
             .record(Event::Intent, judged.operation, Some(request_id));
         intent.selection = judged.selected.as_ref().map(|selected| selected.to_record(usize::MAX));
-        let (permit, would_deny) = match permitted(judged.verdict) {
+        let Judged {
+            head,
+            body,
+            operation,
+            selected,
+            verdict,
+            origin,
+        } = judged;
+        let (permit, would_deny) = match permitted(verdict) {
             Ok(permitted) => permitted,
             Err(refusal) => {
-                return Reply::refused(&Subject::of(&judged.head, &judged.origin), judged.operation, refusal);
+                return Reply::refused(&Subject::of(&head, &origin), operation, refusal);
             }
         };
         intent.decision = Some(would_deny.as_ref().map_or(Decision::Allow, |_| Decision::WouldDeny));
@@ -116,46 +126,46 @@ impl AuditCancelLayer {
             client: intent.client,
             operation: intent.operation,
             policy: intent.policy.clone(),
+            result: Some(Outcome::Uncertain),
             ..Record::new(Event::Outcome)
         };
-        if let Err(error) = self.trail.commit(intent).await {
-            tracing::error!(%error, "the audit trail could not be written");
-            if self.on_failure == OnFailure::Deny {
-                let refusal = Refusal::new(
-                    Code::AuditUnavailable,
-                    "The audit trail cannot be written, so nothing was sent; try again, and tell whoever runs the guard.",
-                );
-                let subject = Subject::of(&judged.head, &judged.origin);
-                let mut reply = Reply::refused_as(request_id, &subject, judged.operation, refusal);
-                if let (Some(record), Some(selected)) = (&mut reply.denied, &judged.selected) {
-                    record.selection = Some(selected.to_record(Selected::IDS_OF_A_DENIAL));
-                }
-                return reply;
-            }
-        }
-        let Judged {
-            head,
-            body,
-            operation,
-            selected,
-            origin,
-            ..
-        } = judged;
-        let outbound = Outbound {
-            head,
-            body,
-            operation,
-            permit,
-            guarded: true,
-            request_id: Some(request_id),
-        };
         let tasks = self.tasks.clone();
+        // From here on the client may leave: an intent that is being written will be on disk, and owes an outcome.
         let task = tasks.spawn(async move {
+            if let Err(error) = self.trail.commit(intent).await {
+                tracing::error!(%error, "the audit trail could not be written");
+                if self.on_failure == OnFailure::Deny {
+                    let refusal = Refusal::new(
+                        Code::AuditUnavailable,
+                        "The audit trail cannot be written, so nothing was sent; try again, and tell whoever runs the guard.",
+                    );
+                    let subject = Subject::of(&head, &origin);
+                    let mut reply = Reply::refused_as(request_id, &subject, operation, refusal);
+                    if let (Some(record), Some(selected)) = (&mut reply.denied, &selected) {
+                        record.selection = Some(selected.to_record(Selected::IDS_OF_A_DENIAL));
+                    }
+                    return reply;
+                }
+            }
+            let outbound = Outbound {
+                head,
+                body,
+                operation,
+                permit,
+                guarded: true,
+                request_id: Some(request_id),
+            };
             let sent = Instant::now();
+            let mut outcome = Owed {
+                record: Some(outcome),
+                otherwise: "the guard stopped before the answer",
+                since: sent,
+                trail: self.trail.clone(),
+            };
             let forwarded = AssertUnwindSafe(inner.call(outbound)).catch_unwind().await;
             let Ok(Ok(reply)) = forwarded else {
                 let refusal = Refusal::new(Code::InternalError, PANICKED);
-                self.conclude(outcome, sent, &Answered::default(), None, Some("the guard failed"))
+                self.conclude(&mut outcome, &Answered::default(), None, Some("the guard failed"))
                     .await;
                 return Reply::failed(Some(request_id), operation, refusal);
             };
@@ -169,9 +179,9 @@ impl AuditCancelLayer {
             }
             let status = reply.refusal.is_none().then(|| reply.response.status().as_u16());
             let error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str());
-            self.conclude(outcome, sent, &answered, status.or(answered.status), error)
+            self.conclude(&mut outcome, &answered, status.or(answered.status), error)
                 .await;
-            self.settle(&origin, operation, &caller, selected.as_ref(), &answered);
+            settle(&origin, operation, &caller, selected.as_ref(), &answered);
             if let Some(refusal) = would_deny {
                 reply.decision = Decision::WouldDeny;
                 reply.refusal = reply.refusal.or(Some(refusal));
@@ -186,14 +196,8 @@ impl AuditCancelLayer {
 
     /// Writes the outcome. The client is answered for what happened, also when this fails: the trail then has an
     /// intent without outcome, which `audit verify` lists.
-    async fn conclude(
-        &self,
-        record: Record,
-        sent: Instant,
-        answered: &Answered,
-        status: Option<u16>,
-        error: Option<&str>,
-    ) {
+    async fn conclude(&self, owed: &mut Owed, answered: &Answered, status: Option<u16>, error: Option<&str>) {
+        let Some(record) = owed.record.take() else { return };
         let unsent = error == Some(Code::UpstreamUnreachable.as_str());
         let record = Record {
             result: Some(if unsent {
@@ -204,7 +208,7 @@ impl AuditCancelLayer {
             upstream_status: status,
             cancelled: answered.cancelled,
             action_id: answered.action_id.clone(),
-            duration_ms: Some(Record::millis(sent.elapsed())),
+            duration_ms: Some(Record::millis(owed.since.elapsed())),
             error: error.map(str::to_owned),
             ..record
         };
@@ -213,29 +217,6 @@ impl AuditCancelLayer {
         }
         if let Err(error) = self.trail.commit(record).await {
             tracing::error!(%error, "the outcome of a guarded request could not be recorded");
-        }
-    }
-
-    /// Charges what went beyond the charge.
-    fn settle(
-        &self,
-        origin: &Origin,
-        operation: crate::qstash::operation::Operation,
-        caller: &str,
-        selected: Option<&Selected>,
-        answered: &Answered,
-    ) {
-        let charged = selected.and_then(Selected::reach);
-        if let (Some(cancelled), Some(charged)) = (answered.cancelled, charged)
-            && cancelled > charged
-        {
-            let charge = Charge {
-                operation,
-                caller,
-                client: origin.client,
-                messages: None,
-            };
-            origin.snapshot.limits.settle(charge, cancelled - charged);
         }
     }
 
@@ -258,10 +239,11 @@ impl AuditCancelLayer {
             head, body, operation, ..
         } = judged;
         let sent = Instant::now();
-        let mut written = WrittenOnDrop {
+        let mut written = Owed {
             record: passed,
+            otherwise: "the client left before the answer",
+            since: sent,
             trail: self.trail.clone(),
-            sent,
         };
         if let (Some(record), Some(refusal)) = (&mut written.record, &would_deny) {
             note_refusal(record, refusal);
@@ -295,22 +277,19 @@ impl AuditCancelLayer {
     }
 }
 
-/// The `passed` record of a request whose client left before the answer.
-struct WrittenOnDrop {
-    record: Option<Record>,
-    trail: Trail,
-    sent: Instant,
-}
-
-impl Drop for WrittenOnDrop {
-    fn drop(&mut self) {
-        if let Some(mut record) = self.record.take() {
-            record.error = Some("the client left before the answer".to_owned());
-            record.duration_ms = Some(Record::millis(self.sent.elapsed()));
-            if let Err(error) = self.trail.submit(record) {
-                tracing::error!(%error, "a passed request could not be recorded");
-            }
-        }
+/// Charges what went beyond the charge.
+fn settle(origin: &Origin, operation: Operation, caller: &str, selected: Option<&Selected>, answered: &Answered) {
+    let charged = selected.and_then(Selected::reach);
+    if let (Some(cancelled), Some(charged)) = (answered.cancelled, charged)
+        && cancelled > charged
+    {
+        let charge = Charge {
+            operation,
+            caller,
+            client: origin.client,
+            messages: None,
+        };
+        origin.snapshot.limits.settle(charge, cancelled - charged);
     }
 }
 

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use tower::Service;
 
 use super::exchange::{Exchange, Reply, Subject};
-use super::linger::linger;
+use super::linger::linger_unread;
 use super::passage::{Inspection, Outbound, Pending};
 use crate::policy::{Route, Verdict, route};
 use crate::upstream::{Source, Upload};
@@ -67,7 +67,7 @@ where
             Route::Pass(permit) => Pending::Judged(Verdict::Allow(permit)),
             Route::Judged(Verdict::Deny(refusal)) => {
                 let reply = Reply::refused(&Subject::of(&head, &origin), operation, refusal);
-                linger(body);
+                linger_unread(&head.headers, body);
                 return Either::Left(ready(Ok(reply)));
             }
             Route::Judged(verdict) => Pending::Judged(verdict),

@@ -11,7 +11,7 @@ use http::{HeaderValue, Uri, request};
 use tower::{Layer, Service};
 
 use super::exchange::{Exchange, Reply, Subject};
-use super::linger::linger;
+use super::linger::linger_unread;
 use super::settings::{self, HeaderForwardToken};
 use crate::policy::{Code, Refusal};
 use crate::qstash::credential::{self, CredentialFault, QueryToken};
@@ -64,7 +64,7 @@ where
             Err(refusal) => {
                 let operation = Target::read(head.uri.path().as_bytes()).operation(Verb::read(head.method.as_str()));
                 let reply = Reply::refused(&Subject::of(head, origin), operation, refusal);
-                linger(exchange.body);
+                linger_unread(&exchange.head.headers, exchange.body);
                 return Either::Left(ready(Ok(reply)));
             }
         }

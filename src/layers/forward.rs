@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::Response;
+use http::{Response, Version};
 use tower::Service;
 
 use super::body::ReplyBody;
@@ -59,6 +59,8 @@ impl Service<Outbound> for Forward {
                 Ok(response) => {
                     let (mut head, body) = response.into_parts();
                     prepare_response(&mut head.headers);
+                    // A message's version is its sender's own (RFC 9110 section 2.5), and the sender is now the guard.
+                    head.version = Version::HTTP_11;
                     Reply::forwarded(Response::from_parts(head, ReplyBody::Stream(body)), operation)
                 }
                 Err(error) => {

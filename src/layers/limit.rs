@@ -8,7 +8,7 @@ use futures_util::future::Either;
 use tower::{Layer, Service};
 
 use super::exchange::Reply;
-use super::linger::linger;
+use super::linger::linger_unread;
 use super::passage::{Judged, Selected};
 use crate::limits::Charge;
 use crate::policy::Verdict;
@@ -73,7 +73,7 @@ where
                 if let (Some(record), Some(selected)) = (&mut reply.denied, &judged.selected) {
                     record.selection = Some(selected.to_record(Selected::IDS_OF_A_DENIAL));
                 }
-                linger(judged.body);
+                linger_unread(&judged.head.headers, judged.body);
                 Either::Left(ready(Ok(reply)))
             }
             verdict => Either::Right(self.inner.call(Judged { verdict, ..judged })),

@@ -8,10 +8,24 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Buf;
+use http::HeaderMap;
+use http::header::EXPECT;
 use http_body::Body;
 
+/// The same for a body of which nothing was read, unless its client waits for 100 Continue: reading would invite it to
+/// send what nobody wants (RFC 9110 section 10.1.1).
+pub(super) fn linger_unread<B>(headers: &HeaderMap, body: B)
+where
+    B: Body<Data: Buf + Send> + Send + 'static,
+    B::Error: Send,
+{
+    if !headers.contains_key(EXPECT) {
+        linger(body);
+    }
+}
+
 /// Reads the rest in the background, up to [`MOST`] bytes and for [`LONGEST`] at most.
-pub fn linger<B>(body: B)
+pub(crate) fn linger<B>(body: B)
 where
     B: Body<Data: Buf + Send> + Send + 'static,
     B::Error: Send,

@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod forward;
 pub mod limit;
 mod linger;
+mod owed;
 pub mod passage;
 pub mod record_denial;
 pub mod respond;

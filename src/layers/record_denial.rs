@@ -65,6 +65,7 @@ where
 pin_project! {
     /// The future of [`RecordDenial`].
     #[project = RecordingProjected]
+    #[expect(missing_docs, reason = "pin_project takes no comments on the fields of a variant")]
     pub enum Recording<F> {
         /// The layers below decide.
         Deciding {

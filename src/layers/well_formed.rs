@@ -11,7 +11,7 @@ use http::{Method, Version, request};
 use tower::{Layer, Service};
 
 use super::exchange::{Exchange, Reply, Subject};
-use super::linger::linger;
+use super::linger::linger_unread;
 use crate::policy::{Code, Refusal};
 use crate::qstash::operation::Operation;
 
@@ -51,7 +51,7 @@ where
             Err(refusal) => {
                 let subject = Subject::of(&exchange.head, &exchange.origin);
                 let reply = Reply::refused(&subject, Operation::Unknown, refusal);
-                linger(exchange.body);
+                linger_unread(&exchange.head.headers, exchange.body);
                 Either::Left(ready(Ok(reply)))
             }
         }

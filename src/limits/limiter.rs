@@ -69,9 +69,9 @@ impl<C: Clock + Clone> Limiter<C> {
         let mut limited = [false; Operation::COUNT];
         for limit in &limits {
             if let AppliesTo::Operations(operations) = &limit.applies_to {
-                operations
-                    .iter()
-                    .for_each(|operation| limited[operation.index()] = true);
+                for operation in operations {
+                    limited[operation.index()] = true;
+                }
             }
         }
         let limits = limits

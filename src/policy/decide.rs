@@ -93,13 +93,21 @@ fn out_of_bounds(rules: &BulkCancel, selection: &Selection) -> Vec<Violation> {
                 rules.max_count
             ),
         )),
-        Some(count) if count > rules.max_count => found.push(Violation::new(
-            Code::CountOverCap,
-            format!(
-                "count={count} is over the cap of {0}; use count={0} at most, or cancel in steps.",
-                rules.max_count
-            ),
-        )),
+        Some(count) if count > rules.max_count => {
+            // The largest number stands for all that are larger.
+            let asked = if count == u64::MAX {
+                "count".to_owned()
+            } else {
+                format!("count={count}")
+            };
+            found.push(Violation::new(
+                Code::CountOverCap,
+                format!(
+                    "{asked} is over the cap of {0}; use count={0} at most, or cancel in steps.",
+                    rules.max_count
+                ),
+            ));
+        }
         _ => {}
     }
     let most = rules.max_message_ids.min(MAX_MESSAGE_IDS);
@@ -121,11 +129,20 @@ fn unfiltered(rules: &BulkCancel, selection: &Selection) -> String {
     weak.extend(selection.from_date.map(|_| "fromDate"));
     weak.extend(selection.to_date.map(|_| "toDate"));
     if !weak.is_empty() {
-        there.push(format!("{} alone narrows nothing", ticked(&weak)));
+        there.push(format!(
+            "{} narrow{} nothing",
+            ticked(&weak),
+            if weak.len() == 1 { "s" } else { "" }
+        ));
     }
     let empty: Vec<&str> = selection.empty.iter().map(String::as_str).collect();
     if !empty.is_empty() {
-        there.push(format!("{} is empty and counts as absent", ticked(&empty)));
+        let verbs = if empty.len() == 1 {
+            "is empty and counts"
+        } else {
+            "are empty and count"
+        };
+        there.push(format!("{} {verbs} as absent", ticked(&empty)));
     }
     let there = if there.is_empty() {
         String::new()

@@ -40,6 +40,8 @@ pub fn route(policy: &Policy, method: &str, path: &[u8], overridden: bool) -> Ro
             .then_some("A method-override header may turn this request into a bulk cancel; send it without one.".into())
     });
     let treatment = policy.operations.of(operation);
+    // An override may turn any method into the POST that publishes.
+    let posted = if overridden { Verb::Post } else { verb };
     let violation = if let Some(message) = ambiguity {
         Some(Violation::new(Code::AmbiguousRequest, message))
     } else if treatment == Treatment::Deny {
@@ -47,7 +49,7 @@ pub fn route(policy: &Policy, method: &str, path: &[u8], overridden: bool) -> Ro
             Code::OperationDenied,
             format!("The policy denies {operation}; ask whoever keeps it (policy.operations) if you need it."),
         ))
-    } else if !policy.qstash_destinations && destination::is_qstash(operation, path, &policy.upstream_host) {
+    } else if !policy.qstash_destinations && destination::is_qstash(&target, posted, &policy.upstream_host) {
         Some(Violation::new(
             Code::DestinationIsQstash,
             "The destination is QStash itself: the message would make it send a request that the guard never sees; \

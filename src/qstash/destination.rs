@@ -1,18 +1,22 @@
 //! The destination that a publish, enqueue, schedule or trigger names in its path.
 
-use super::operation::Operation;
-use super::target::decoded_fully;
+use super::operation::{Operation, Verb};
+use super::target::{Segments, Target, first_segment};
 
-/// Whether the operation's destination is QStash itself: the upstream's host, `qstash.upstash.io` or
-/// `qstash-*.upstash.io`, letter case and a trailing dot ignored. Such a message would make QStash send a request to
-/// itself that the guard never sees. Allocates nothing for paths up to 256 bytes.
-pub fn is_qstash(operation: Operation, raw_path: &[u8], upstream_host: &str) -> bool {
-    if !operation.takes_destination() {
-        return false;
-    }
-    let path = decoded_fully(raw_path);
-    let leading = if operation == Operation::MessagesEnqueue { 3 } else { 2 };
-    host(behind_segments(&path, leading)).is_some_and(|host| is_qstash_host(host, upstream_host))
+/// Whether the request is for a destination that is QStash itself: the upstream's host, `qstash.upstash.io` or
+/// `qstash-*.upstash.io`, letter case and a trailing dot ignored, under any reading of the path. Such a message would
+/// make QStash send a request to itself that the guard never sees. Allocates no more than [`Target::read`].
+pub fn is_qstash(target: &Target<'_>, verb: Verb, upstream_host: &str) -> bool {
+    let names_qstash = |url: &[u8]| host(url).is_some_and(|host| is_qstash_host(host, upstream_host));
+    verb == Verb::Post
+        && target.any_reading(|path| {
+            let operation = Operation::of(verb, &Segments::of(path));
+            // A queue's name may be empty where `//` is not collapsed, so an enqueue's destination is looked for in
+            // both places.
+            operation.takes_destination()
+                && (names_qstash(behind_segments(path, 2))
+                    || (operation == Operation::MessagesEnqueue && names_qstash(behind_segments(path, 3))))
+        })
 }
 
 /// Whether a host is the upstream's or one of QStash's own.
@@ -30,18 +34,13 @@ pub fn is_qstash_host(host: &[u8], upstream_host: &str) -> bool {
 fn behind_segments(path: &[u8], count: usize) -> &[u8] {
     let mut rest = path;
     for _ in 0..count {
-        let start = rest.iter().position(|b| !is_slash(*b)).unwrap_or(rest.len());
-        let end = rest[start..]
-            .iter()
-            .position(|b| is_slash(*b))
-            .map_or(rest.len(), |end| start + end);
-        rest = &rest[end..];
+        rest = first_segment(rest).1;
     }
-    let start = rest.iter().position(|b| !is_slash(*b)).unwrap_or(rest.len());
+    let start = rest.iter().position(|&byte| byte != b'/').unwrap_or(rest.len());
     &rest[start..]
 }
 
-/// The host of an http or https URL, read leniently: any number of slashes, `\` as `/`, user info and port cut.
+/// The host of an http or https URL, read leniently: any number of slashes, user info and port cut.
 fn host(url: &[u8]) -> Option<&[u8]> {
     let colon = url.iter().position(|&b| b == b':')?;
     let scheme = url[..colon].trim_ascii();
@@ -49,11 +48,11 @@ fn host(url: &[u8]) -> Option<&[u8]> {
         return None;
     }
     let rest = &url[colon + 1..];
-    let start = rest.iter().position(|b| !is_slash(*b))?;
+    let start = rest.iter().position(|b| *b != b'/')?;
     let rest = &rest[start..];
     let end = rest
         .iter()
-        .position(|b| is_slash(*b) || matches!(b, b'?' | b'#'))
+        .position(|b| matches!(b, b'/' | b'?' | b'#'))
         .unwrap_or(rest.len());
     let authority = &rest[..end];
     let host = match authority.iter().rposition(|&b| b == b'@') {
@@ -65,10 +64,6 @@ fn host(url: &[u8]) -> Option<&[u8]> {
         _ => host,
     };
     Some(host.trim_ascii())
-}
-
-fn is_slash(byte: u8) -> bool {
-    matches!(byte, b'/' | b'\\')
 }
 
 fn tail(bytes: &[u8], len: usize) -> &[u8] {

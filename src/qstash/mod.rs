@@ -6,5 +6,6 @@ pub mod credential;
 pub mod destination;
 pub mod operation;
 pub mod query;
+mod readings;
 pub mod selection;
 pub mod target;

@@ -35,8 +35,8 @@ impl Fault {
                 "The query has a `%` that two hexadecimal digits do not follow; write a literal % as %25."
             }
             Fault::Semicolon => "The query has a raw `;`, which some servers drop with its pair; write it as %3B.",
-            Fault::ControlCharacter => "The query has a control character in a name or value.",
-            Fault::NotUtf8 => "The query has bytes that are not UTF-8 after decoding.",
+            Fault::ControlCharacter => "The query has a control character in a name or value; leave it out.",
+            Fault::NotUtf8 => "The query has bytes that are not UTF-8 after decoding; encode the text as UTF-8.",
         }
     }
 }

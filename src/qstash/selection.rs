@@ -155,7 +155,7 @@ pub fn read(parameters: &Parameters, query: Option<&[u8]>, body: &[u8], content_
             return reader.reading;
         }
         match body::object(body) {
-            Ok(fields) => fields.into_iter().for_each(|(name, field)| reader.field(name, field)),
+            Ok(fields) => fields.into_iter().for_each(|(name, field)| reader.field(&name, field)),
             Err(fault) => {
                 reader.reading.unsupported = Some(fault);
                 return reader.reading;
@@ -192,54 +192,54 @@ impl Reader<'_> {
         }
     }
 
-    fn field(&mut self, name: String, field: Field) {
-        if self.seen.contains(&name) {
+    fn field(&mut self, name: &str, field: Field) {
+        if self.seen.iter().any(|seen| seen == name) {
             self.ambiguous(format!(
                 "The body has the key {} twice; give it once.",
-                quoted_parameter(&name)
+                quoted_parameter(name)
             ));
             return;
         }
-        self.seen.push(name.clone());
+        self.seen.push(name.to_owned());
         if let Field::Null = field {
             if !self.parameters.names().any(|known| known == name) {
-                self.unknown(&name);
+                self.unknown(name);
             }
             return;
         }
         if name == self.parameters.ids {
             match field {
                 Field::Strings(strings) => {
-                    let ids = self.body_values(&name, &strings);
-                    self.note_empty(&name, &ids);
+                    let ids = self.body_values(name, &strings);
+                    self.note_empty(name, &ids);
                     self.reading.selection.ids.extend(ids);
                 }
-                _ => self.wrong_type(&name, "an array of strings"),
+                _ => self.wrong_type(name, "an array of strings"),
             }
-        } else if let Some(filter) = self.filter(&name) {
+        } else if let Some(filter) = self.filter(name) {
             match field {
                 Field::String(value) => {
-                    let values = self.body_values(&name, &[value]);
+                    let values = self.body_values(name, &[value]);
                     self.add_filter(filter, values);
                 }
                 Field::Strings(strings) => {
-                    let values = self.body_values(&name, &strings);
+                    let values = self.body_values(name, &strings);
                     self.add_filter(filter, values);
                 }
-                _ => self.wrong_type(&name, "a string or an array of strings"),
+                _ => self.wrong_type(name, "a string or an array of strings"),
             }
         } else if name == "async" {
             match field {
                 Field::Bool(value) => self.reading.selection.r#async = Some(value),
-                _ => self.wrong_type(&name, "true or false"),
+                _ => self.wrong_type(name, "true or false"),
             }
-        } else if SINGLE_VALUED.contains(&name.as_str()) {
+        } else if SINGLE_VALUED.contains(&name) {
             match field {
-                Field::Number(number) => self.single(&name, &number),
-                _ => self.wrong_type(&name, "a whole number"),
+                Field::Number(number) => self.single(name, &number),
+                _ => self.wrong_type(name, "a whole number"),
             }
-        } else if !self.is_extra(&name) {
-            self.unknown(&name);
+        } else if !self.is_extra(name) {
+            self.unknown(name);
         }
     }
 
@@ -256,13 +256,15 @@ impl Reader<'_> {
                 "true" => self.reading.selection.r#async = Some(true),
                 "false" => self.reading.selection.r#async = Some(false),
                 _ if blank => {}
-                _ => self.ambiguous("`async` is neither true nor false.".to_owned()),
+                _ => self.ambiguous("`async` is neither true nor false; write async=true or leave it out.".to_owned()),
             },
             _ if blank => self.reading.selection.empty.push(name.to_owned()),
             _ => match decimal(value) {
                 Some(date) if name == "fromDate" => self.reading.selection.from_date = Some(date),
                 Some(date) => self.reading.selection.to_date = Some(date),
-                None => self.ambiguous(format!("`{name}` is not a decimal number of unix milliseconds.")),
+                None => self.ambiguous(format!(
+                    "`{name}` is not a decimal number; write unix milliseconds, like {name}=1767225600000."
+                )),
             },
         }
     }
@@ -270,9 +272,12 @@ impl Reader<'_> {
     fn finish(mut self) -> Reading {
         let selection = &mut self.reading.selection;
         let (ids, filters) = (&selection.ids, &selection.filters);
-        selection.empty.retain(|name| match name == self.parameters.ids {
-            true => ids.is_empty(),
-            false => filters.iter().all(|(filter, _)| filter != name),
+        selection.empty.retain(|name| {
+            if name == self.parameters.ids {
+                ids.is_empty()
+            } else {
+                filters.iter().all(|(filter, _)| filter != name)
+            }
         });
         let selection = &self.reading.selection;
         let filters = !selection.filters.is_empty() || selection.from_date.is_some() || selection.to_date.is_some();
@@ -287,7 +292,7 @@ impl Reader<'_> {
             ));
         }
         if reversed {
-            self.ambiguous("`fromDate` is later than `toDate`.".to_owned());
+            self.ambiguous("`fromDate` is later than `toDate`; put the earlier one first.".to_owned());
         }
         self.reading
     }
@@ -311,7 +316,7 @@ impl Reader<'_> {
     /// The values of body strings, with the same check for control characters that query values get.
     fn body_values(&mut self, name: &str, strings: &[String]) -> Vec<String> {
         if strings.iter().any(|s| s.chars().any(char::is_control)) {
-            self.ambiguous(format!("`{name}` has a control character in its value."));
+            self.ambiguous(format!("`{name}` has a control character in its value; leave it out."));
         }
         strings.iter().flat_map(|s| values(s)).collect()
     }

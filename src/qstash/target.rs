@@ -8,20 +8,21 @@
 //!
 //! A path is *odd* when servers are known to disagree about spellings like its own: dot segments, `;`, `\`, encoded
 //! separators, malformed or repeated encoding. Odd alone is no fault (a publish destination may hold any of it); odd
-//! and leading to a guarded operation under any reading is [`ambiguous`](Target::is_ambiguous).
+//! and leading to a guarded operation under any of its readings is
+//! [`ambiguous`](Target::is_ambiguous).
 
 use std::borrow::Cow;
 
-use smallvec::SmallVec;
-
 use super::operation::{Operation, Verb};
+use super::readings::{self, Bytes};
 
 /// A path as judged: its canonical segments, and what was odd about its spelling.
 #[derive(Debug)]
 pub struct Target<'a> {
     raw: &'a [u8],
-    /// The canonical reading, where it differs from the raw segments in more than empty ones.
-    decoded: Option<Decoded>,
+    /// The canonical reading, where it differs from the raw segments in more than empty ones. Empty segments stay in it
+    /// unless the path is odd.
+    canonical: Option<Bytes>,
     oddity: Option<Oddity>,
 }
 
@@ -34,7 +35,7 @@ pub enum Oddity {
     PathParameter,
     /// A `\`, plain or encoded.
     Backslash,
-    /// An encoded `/`, `?` or `#`.
+    /// An encoded `/`, `?` or `#`, or a `?` or `#` that does not end the path.
     EncodedDelimiter,
     /// An encoded `%`: a second layer of encoding.
     DoubleEncoding,
@@ -51,7 +52,7 @@ impl Oddity {
             Oddity::DotSegment => "a dot segment",
             Oddity::PathParameter => "a `;`",
             Oddity::Backslash => "a `\\`",
-            Oddity::EncodedDelimiter => "an encoded `/`, `?` or `#`",
+            Oddity::EncodedDelimiter => "an encoded `/`, a `?` or a `#`",
             Oddity::DoubleEncoding => "a second layer of percent-encoding",
             Oddity::ControlCharacter => "white space or a control character",
             Oddity::MalformedEscape => "a malformed percent-escape",
@@ -90,20 +91,19 @@ impl Ambiguity {
 }
 
 impl<'a> Target<'a> {
-    /// Reads a path (origin-form, without its query). Allocates nothing for a path that is not odd, nor for an odd one
-    /// whose canonical form fits in 256 bytes.
+    /// Reads a path (origin-form, without its query). Allocates nothing for a path that is not odd and whose canonical
+    /// form fits in 256 bytes, nor for an odd one that has few readings as short.
     pub fn read(raw: &'a [u8]) -> Self {
-        let (oddity, encoded) = scan(raw);
-        let decoded = (encoded || oddity.is_some()).then(|| Decoded::new(raw));
-        Target { raw, decoded, oddity }
+        let (oddity, spelled) = scan(raw);
+        let canonical = (spelled || oddity.is_some()).then(|| readings::canonical(raw));
+        let blank = || canonical.as_ref().is_some_and(|path| readings::has_blank(path));
+        let oddity = oddity.or_else(|| blank().then_some(Oddity::ControlCharacter));
+        Target { raw, canonical, oddity }
     }
 
     /// The canonical segments: the judged copy.
     pub fn segments(&self) -> Segments<'_> {
-        match &self.decoded {
-            Some(decoded) => decoded.segments(Dots::AfterCollapsing),
-            None => Segments::plain(self.raw),
-        }
+        Segments::of(self.canonical.as_deref().unwrap_or(self.raw))
     }
 
     /// The path under the canonical reading, for people to read: `/v2/messages`, in lower case.
@@ -130,38 +130,40 @@ impl<'a> Target<'a> {
     /// Whether some reading of the path leads to an operation for which `guards` holds (whatever the method), or to
     /// anything under `/v{n}/messages`.
     pub fn reaches(&self, guards: impl Fn(Operation) -> bool) -> bool {
-        self.any_reading(|path| path.is_under_messages() || Operation::on_path(path).any(&guards))
+        self.any_reading(|path| {
+            let path = Segments::of(path);
+            path.is_under_messages() || Operation::on_path(&path).any(&guards)
+        })
     }
 
     /// Why the request cannot be judged on one reading, if so. `guards` tells which operations the policy guards or
     /// denies: only paths that lead to one of those, or a `DELETE` under `/v{n}/messages`, have to be unambiguous.
     pub fn is_ambiguous(&self, verb: Verb, guards: impl Fn(Operation) -> bool) -> Option<Ambiguity> {
+        let delete = verb == Verb::Delete;
         if let Some(oddity) = self.oddity {
             let reaches = self.any_reading(|path| {
-                (verb == Verb::Delete && path.is_under_messages()) || Operation::on_path(path).any(&guards)
+                let path = Segments::of(path);
+                (delete && (path.is_under_messages() || path.has_messages_with_tail()))
+                    || Operation::on_path(&path).any(&guards)
             });
-            if reaches {
-                return Some(Ambiguity::Odd(oddity));
-            }
+            return reaches.then_some(Ambiguity::Odd(oddity));
         }
-        if verb != Verb::Delete {
-            return None;
+        if !delete {
+            None
+        } else if self.any_reading(|path| Segments::of(path).has_messages_with_tail()) {
+            Some(Ambiguity::Trailing)
+        } else {
+            self.any_reading(has_empty_segment_behind_messages)
+                .then_some(Ambiguity::EmptySegment)
         }
-        if self.any_reading(|path| path.has_messages_with_tail()) {
-            return Some(Ambiguity::Trailing);
-        }
-        has_empty_segment_behind_messages(self.raw).then_some(Ambiguity::EmptySegment)
     }
 
-    fn any_reading(&self, mut holds: impl FnMut(&Segments<'_>) -> bool) -> bool {
-        if holds(&Segments::plain(self.raw)) {
-            return true;
-        }
-        match &self.decoded {
-            Some(decoded) => {
-                holds(&decoded.segments(Dots::AfterCollapsing)) || holds(&decoded.segments(Dots::BeforeCollapsing))
-            }
-            None => false,
+    /// Whether something holds for a reading of the path: as sent, as judged, and where it is odd in every other way
+    /// that servers are known for.
+    pub(super) fn any_reading(&self, mut holds: impl FnMut(&[u8]) -> bool) -> bool {
+        match self.oddity {
+            Some(_) => readings::any(self.raw, holds),
+            None => holds(self.raw) || self.canonical.as_deref().is_some_and(holds),
         }
     }
 }
@@ -178,7 +180,7 @@ impl<'a> Segments<'a> {
     pub const KEPT: usize = 6;
 
     /// The segments of a path that is taken as it is written, empty ones left out.
-    fn plain(path: &'a [u8]) -> Self {
+    pub(super) fn of(path: &'a [u8]) -> Self {
         let mut segments = Segments {
             kept: [b""; Self::KEPT],
             len: 0,
@@ -204,7 +206,7 @@ impl<'a> Segments<'a> {
 
     /// Whether segment `index` is `name`, letter case ignored.
     pub fn at(&self, index: usize, name: &str) -> bool {
-        index < self.len && self.kept[index].eq_ignore_ascii_case(name.as_bytes())
+        index < self.len && behind_name(self.kept[index], name).is_some_and(<[u8]>::is_empty)
     }
 
     /// Whether the path is exactly these segments.
@@ -227,12 +229,11 @@ impl<'a> Segments<'a> {
 
     /// Whether the second segment is `messages` and something that is no identifier character right behind it.
     fn has_messages_with_tail(&self) -> bool {
-        const NAME: &[u8] = b"messages";
         self.starts_with_version()
             && self.len > 1
-            && self.kept[1].len() > NAME.len()
-            && self.kept[1][..NAME.len()].eq_ignore_ascii_case(NAME)
-            && !is_identifier_byte(self.kept[1][NAME.len()])
+            && behind_name(self.kept[1], "messages")
+                .and_then(<[u8]>::first)
+                .is_some_and(|behind| !is_identifier_byte(*behind))
     }
 
     fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
@@ -240,87 +241,29 @@ impl<'a> Segments<'a> {
     }
 }
 
-/// A path decoded to its fixed point, with `\` as `/` and `;…` cut; empty and dot segments still in place.
-#[derive(Debug)]
-struct Decoded(SmallVec<[u8; 256]>);
-
-#[derive(Clone, Copy, PartialEq)]
-enum Dots {
-    /// `//` is collapsed first: `..` never meets an empty segment. The judged copy.
-    AfterCollapsing,
-    /// Dot segments are removed first: `..` may take an empty segment away.
-    BeforeCollapsing,
-}
-
-impl Decoded {
-    fn new(raw: &[u8]) -> Self {
-        let out = decoded_fully(raw);
-        let mut cut = SmallVec::with_capacity(out.len());
-        let mut in_parameter = false;
-        for byte in out {
-            match byte {
-                b'/' | b'\\' => {
-                    in_parameter = false;
-                    cut.push(b'/');
-                }
-                b';' => in_parameter = true,
-                _ if in_parameter => {}
-                _ => cut.push(byte),
-            }
-        }
-        Decoded(cut)
-    }
-
-    fn segments(&self, dots: Dots) -> Segments<'_> {
-        let mut stack: SmallVec<[&[u8]; 32]> = SmallVec::new();
-        let path = self.0.strip_prefix(b"/").unwrap_or(&self.0);
-        for segment in path.split(|&b| b == b'/') {
-            match segment {
-                b"" if dots == Dots::AfterCollapsing => {}
-                b"." => {}
-                b".." => drop(stack.pop()),
-                _ => stack.push(segment),
-            }
-        }
-        let mut segments = Segments {
-            kept: [b""; Segments::KEPT],
-            len: 0,
+/// What stands behind a name that the segment starts with, letter case ignored as Unicode's simple folding does: `ſ` is
+/// an `s` and the Kelvin sign a `k`.
+fn behind_name<'a>(segment: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut rest = segment;
+    for wanted in name.bytes() {
+        let (letter, tail) = match rest {
+            [0xc5, 0xbf, tail @ ..] => (b's', tail),
+            [0xe2, 0x84, 0xaa, tail @ ..] => (b'k', tail),
+            [letter, tail @ ..] => (*letter, tail),
+            [] => return None,
         };
-        for segment in stack.into_iter().filter(|s| !s.is_empty()) {
-            if segments.len < Segments::KEPT {
-                segments.kept[segments.len] = segment;
-            }
-            segments.len += 1;
+        if !letter.eq_ignore_ascii_case(&wanted) {
+            return None;
         }
-        segments
+        rest = tail;
     }
+    Some(rest)
 }
 
-/// Percent-decodes until nothing changes.
-///
-/// One pass over the input: a byte that completes an escape in the output is folded into it at once. Escapes cannot
-/// overlap (`%` is no hexadecimal digit), so this is the fixed point of decoding again and again, in linear time
-/// whatever the nesting.
-pub(super) fn decoded_fully(raw: &[u8]) -> SmallVec<[u8; 256]> {
-    let mut out: SmallVec<[u8; 256]> = SmallVec::with_capacity(raw.len());
-    for &byte in raw {
-        out.push(byte);
-        while let [.., b'%', high, low] = out.as_slice() {
-            let (Some(high), Some(low)) = (hex(*high), hex(*low)) else {
-                break;
-            };
-            let end = out.len() - 3;
-            out.truncate(end);
-            out.push(high << 4 | low);
-        }
-    }
-    out
-}
-
-/// The first oddity of a raw path, and whether it has any percent-escape.
+/// The first oddity of a raw path, and whether it has anything but plain ASCII.
 fn scan(raw: &[u8]) -> (Option<Oddity>, bool) {
     let mut oddity = None;
-    let mut encoded = false;
+    let mut spelled = false;
     let mut note = |found: Oddity| {
         oddity.get_or_insert(found);
     };
@@ -330,9 +273,11 @@ fn scan(raw: &[u8]) -> (Option<Oddity>, bool) {
         match byte {
             b';' => note(Oddity::PathParameter),
             b'\\' => note(Oddity::Backslash),
+            b'?' | b'#' => note(Oddity::EncodedDelimiter),
+            0x80.. => spelled = true,
             0..=b' ' | 0x7f => note(Oddity::ControlCharacter),
             b'%' => {
-                encoded = true;
+                spelled = true;
                 match tail {
                     [high, low, ..] if hex(*high).is_some() && hex(*low).is_some() => {
                         match hex(*high).zip(hex(*low)).map(|(h, l)| h << 4 | l) {
@@ -355,7 +300,7 @@ fn scan(raw: &[u8]) -> (Option<Oddity>, bool) {
         segment_start = matches!(byte, b'/' | b'\\');
         rest = tail;
     }
-    (oddity, encoded)
+    (oddity, spelled)
 }
 
 /// Whether the text starts with a segment that is `.` or `..`, each dot plain or as `%2e`. (Deeper encodings of a dot
@@ -370,23 +315,24 @@ fn starts_with_dot_segment(mut rest: &[u8]) -> bool {
     false
 }
 
-/// Whether `//` stands right behind `/v{n}/messages` with more than slashes after it, in the path as sent.
-fn has_empty_segment_behind_messages(raw: &[u8]) -> bool {
-    let mut rest = raw;
-    let mut next = || loop {
-        let start = rest.iter().position(|&b| b != b'/')?;
-        let segment = &rest[start..];
-        let end = segment.iter().position(|&b| b == b'/').unwrap_or(segment.len());
-        rest = &segment[end..];
-        return Some((&segment[..end], rest));
-    };
-    let Some((version, _)) = next() else { return false };
-    let Some((name, behind)) = next() else { return false };
-    let path = Segments {
-        kept: [version, name, b"", b"", b"", b""],
-        len: 2,
-    };
-    path.is_under_messages() && behind.starts_with(b"//") && behind.iter().any(|&b| b != b'/')
+/// Whether `//` stands right behind `/v{n}/messages` with more than slashes after it.
+fn has_empty_segment_behind_messages(path: &[u8]) -> bool {
+    let (_, behind_version) = first_segment(path);
+    let (_, behind_name) = first_segment(behind_version);
+    let leading = &path[..path.len() - behind_name.len()];
+    Segments::of(leading).is_under_messages()
+        && behind_name.starts_with(b"//")
+        && behind_name.iter().any(|&byte| byte != b'/')
+}
+
+/// The first segment that is not empty, and what stands behind it.
+pub(super) fn first_segment(path: &[u8]) -> (&[u8], &[u8]) {
+    let start = path.iter().position(|&byte| byte != b'/').unwrap_or(path.len());
+    let end = path[start..]
+        .iter()
+        .position(|&byte| byte == b'/')
+        .map_or(path.len(), |end| start + end);
+    (&path[start..end], &path[end..])
 }
 
 fn is_identifier_byte(byte: u8) -> bool {

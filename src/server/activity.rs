@@ -57,6 +57,12 @@ impl Activity {
         }
     }
 
+    /// HTTP/2's preface is complete: what follows may be a head much later, or no head at all.
+    pub(super) fn preface_ended(&self) {
+        self.head_since.store(0, Ordering::Relaxed);
+        self.idle_since.store(self.now(), Ordering::Relaxed);
+    }
+
     /// A request's head is complete.
     pub(super) fn request_began(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);

@@ -165,6 +165,7 @@ impl<S: Stack> Connections<S> {
 
     async fn serve_http2(self, stream: TcpStream, first: BytesMut, activity: Arc<Activity>, client: IpAddr) {
         let shared = Arc::clone(&self.shared);
+        activity.preface_ended();
         let io = TokioIo::new(ClientIo::new(stream, first, Arc::clone(&activity), false));
         let service = self.service(&activity, client);
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -219,10 +220,17 @@ impl Shared {
     fn note_end(&self, ended: &Ended<hyper::Result<()>>) {
         match ended {
             Ended::Expired(Expired::Head) => self.metrics.malformed(),
-            Ended::Itself(Err(error)) if error.is_parse() => self.metrics.malformed(),
+            Ended::Itself(Err(error)) if error.is_parse() || breaks_http2(error) => self.metrics.malformed(),
             _ => {}
         }
     }
+}
+
+/// Whether a connection ended because its frames made no sense. hyper says so only by what lies beneath: an error of
+/// its HTTP/2 in place of the system's or of a body.
+fn breaks_http2(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    !error.is_user() && cause.is_some_and(|cause| !cause.is::<std::io::Error>() && !cause.is::<BodyFault>())
 }
 
 /// Which HTTP a connection speaks.

@@ -7,7 +7,7 @@ use http_body::Body;
 
 /// Makes a request head fit for the upstream: origin-form target behind `prefix`, HTTP/1.1, its own `Host`, no
 /// hop-by-hop fields, framing made anew for `body`.
-pub fn prepare_request(head: &mut request::Parts, body: &impl Body, host: &HeaderValue, prefix: &str) {
+pub(crate) fn prepare_request(head: &mut request::Parts, body: &impl Body, host: &HeaderValue, prefix: &str) {
     strip_hop_by_hop(&mut head.headers);
     head.headers.insert(HOST, host.clone());
     if head.version == Version::HTTP_2 {

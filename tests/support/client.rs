@@ -129,6 +129,26 @@ impl Client {
         Some(answer)
     }
 
+    /// Sends a request and reads its answer: method, target, further header lines, body.
+    pub fn request(&mut self, method: &str, target: &str, headers: &[&str], body: &[u8]) -> Answer {
+        let mut text = format!("{method} {target} HTTP/1.1\r\nHost: guard.test\r\n");
+        for line in headers {
+            text.push_str(line);
+            text.push_str("\r\n");
+        }
+        if !body.is_empty() {
+            text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        text.push_str("\r\n");
+        self.send(text);
+        self.send(body);
+        if method == "HEAD" {
+            self.answer_without_body()
+        } else {
+            self.answer()
+        }
+    }
+
     /// Whether the guard has closed the connection, once everything before is read.
     pub fn is_closed(&mut self) -> bool {
         self.read.is_empty() && !self.fill()
@@ -176,21 +196,5 @@ impl Client {
 
 /// A request over a connection of its own: method, target, further header lines, body.
 pub fn request(address: SocketAddr, method: &str, target: &str, headers: &[&str], body: &[u8]) -> Answer {
-    let mut client = Client::connect(address);
-    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: guard.test\r\n");
-    for line in headers {
-        text.push_str(line);
-        text.push_str("\r\n");
-    }
-    if !body.is_empty() {
-        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
-    }
-    text.push_str("\r\n");
-    client.send(text);
-    client.send(body);
-    if method == "HEAD" {
-        client.answer_without_body()
-    } else {
-        client.answer()
-    }
+    Client::connect(address).request(method, target, headers, body)
 }

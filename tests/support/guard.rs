@@ -190,9 +190,15 @@ impl Guard {
     }
 
     /// Stops it with SIGTERM; its exit and whole log.
-    pub fn stop(mut self) -> (ExitStatus, String) {
+    pub fn stop(self) -> (ExitStatus, String) {
         self.signal("TERM");
-        let status = self.child.wait().unwrap();
+        self.ended()
+    }
+
+    /// Waits for its end; its exit and whole log.
+    pub fn ended(mut self) -> (ExitStatus, String) {
+        let ended = super::wait::until(|| self.child.try_wait().unwrap(), Option::is_some);
+        let status = ended.unwrap();
         self.reading.take().unwrap().join().unwrap();
         (status, self.log())
     }

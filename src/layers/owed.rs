@@ -1,0 +1,30 @@
+//! A record that is written whatever happens.
+
+use std::time::Instant;
+
+use crate::audit::{Record, Trail};
+
+/// A record about something that is under way. Whoever sees the end takes it and completes it; dropped before, it is
+/// written as it stands.
+pub(super) struct Owed {
+    /// The record; none where nothing is recorded.
+    pub(super) record: Option<Record>,
+    /// What it says of itself when nobody saw the end.
+    pub(super) otherwise: &'static str,
+    /// Since when it is under way.
+    pub(super) since: Instant,
+    /// Where it goes.
+    pub(super) trail: Trail,
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if let Some(mut record) = self.record.take() {
+            record.error = Some(self.otherwise.to_owned());
+            record.duration_ms = Some(Record::millis(self.since.elapsed()));
+            if let Err(error) = self.trail.submit(record) {
+                tracing::error!(%error, "a request whose end nobody saw could not be recorded");
+            }
+        }
+    }
+}

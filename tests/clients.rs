@@ -1,0 +1,203 @@
+//! QStash's own clients, through a guard, to the simulator: three real processes. What a person who uses them meets, and
+//! what is left of their messages.
+#![expect(clippy::unwrap_used, reason = "what a scenario does not expect ends it")]
+
+#[path = "clients/sdk.rs"]
+mod sdk;
+mod support;
+
+use std::collections::BTreeSet;
+
+use sdk::{Client, Raised, Sdk};
+use support::{Guard, Simulator};
+
+/// Makes each scenario a test of each client.
+macro_rules! with_every_client {
+    ($($scenario:ident),* $(,)?) => {
+        mod npm_2_9_0 {
+            $(#[test] fn $scenario() { super::$scenario(super::Sdk::Npm290); })*
+        }
+        mod npm_2_12_0 {
+            $(#[test] fn $scenario() { super::$scenario(super::Sdk::Npm2120); })*
+        }
+        mod pypi_3_4_0 {
+            $(#[test] fn $scenario() { super::$scenario(super::Sdk::Pypi340); })*
+        }
+    };
+}
+
+with_every_client! {
+    a_publish_arrives_whole,
+    a_cancel_by_ids_takes_these_alone,
+    a_cancel_by_filter_and_count_takes_no_more,
+    a_cancel_of_one_message_passes,
+    a_cancel_of_all_is_refused_in_words,
+    an_empty_list_of_ids_is_refused,
+    an_empty_id_is_refused,
+    a_burst_raises_the_clients_own_rate_limit_error,
+}
+
+fn a_publish_arrives_whole(sdk: Sdk) {
+    let mut line = Line::new(sdk, "");
+    let id = line.client.publish("https://example.com/a//b/?x=1", "nightly");
+    assert_eq!(line.simulator.pending(), set(&[&id]));
+    let message = line.simulator.message(&id);
+    assert_eq!(message["url"], "https://example.com/a//b/?x=1");
+    assert_eq!(message["label"], "nightly");
+    assert_eq!(message["header"]["x-own"][0], "kept");
+    let body: serde_json::Value = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body, serde_json::json!({"hello": "world"}));
+}
+
+fn a_cancel_by_ids_takes_these_alone(sdk: Sdk) {
+    let mut line = Line::new(sdk, "");
+    let [a, b, c] = line.publish_three("nightly");
+    assert_eq!(line.client.cancel_ids(&[&a, &c]).unwrap(), 2);
+    assert_eq!(line.simulator.pending(), set(&[&b]));
+
+    let intent = &line.guard.wait_for("intent", 1)[0];
+    assert_eq!(intent["selection"]["kind"], "ids");
+    assert_eq!(intent["selection"]["ids"], serde_json::json!([a, c]));
+    let outcome = &line.guard.wait_for("outcome", 1)[0];
+    assert_eq!(
+        (&outcome["result"], &outcome["cancelled"]),
+        (&"completed".into(), &2.into())
+    );
+    line.assert_no_token_in_trail();
+}
+
+fn a_cancel_by_filter_and_count_takes_no_more(sdk: Sdk) {
+    let mut line = Line::new(sdk, "");
+    let other = line.client.publish("https://example.com/", "daily");
+    line.publish_three("nightly");
+    assert_eq!(line.client.cancel_label("nightly", 2).unwrap(), 2);
+    let pending = line.simulator.pending();
+    assert_eq!(pending.len(), 2, "{pending:?}");
+    assert!(pending.contains(&other));
+
+    // Over the policy's cap, and nothing goes.
+    let raised = line.client.cancel_label("nightly", 101).unwrap_err();
+    assert_says(&raised, "count=101 is over the cap of 100; use count=100 at most");
+    assert_eq!(line.simulator.pending(), pending);
+}
+
+fn a_cancel_of_one_message_passes(sdk: Sdk) {
+    let mut line = Line::new(sdk, "");
+    let [a, b, c] = line.publish_three("nightly");
+    line.client.cancel_one(&b).unwrap();
+    assert_eq!(line.simulator.pending(), set(&[&a, &c]));
+    // Refused by QStash, in QStash's words.
+    assert_says(&line.client.cancel_one(&b).unwrap_err(), "not found");
+}
+
+fn a_cancel_of_all_is_refused_in_words(sdk: Sdk) {
+    let mut line = Line::new(sdk, "");
+    let published = line.publish_three("nightly");
+    let raised = line.client.cancel_all().unwrap_err();
+    assert_says(&raised, CANCELS_ALL);
+    assert_says(&raised, "add messageIds or one of topicName, queueName, url");
+    assert_eq!(line.simulator.pending(), BTreeSet::from(published));
+    assert_eq!(line.guard.wait_for("denied", 1)[0]["code"], "unfiltered_cancel");
+    line.assert_no_token_in_trail();
+}
+
+fn an_empty_list_of_ids_is_refused(sdk: Sdk) {
+    let mut line = Line::new(sdk, "");
+    let published = line.publish_three("nightly");
+    let cancelled = line.client.cancel_ids(&[]);
+    if sdk.minds_empty_ids() {
+        assert_eq!(cancelled.unwrap(), 0);
+        line.assert_nothing_was_denied();
+    } else {
+        let raised = cancelled.unwrap_err();
+        assert_says(&raised, CANCELS_ALL);
+        assert_says(&raised, "`messageIds` is empty and counts as absent");
+        assert_eq!(line.guard.wait_for("denied", 1)[0]["code"], "unfiltered_cancel");
+    }
+    assert_eq!(line.simulator.pending(), BTreeSet::from(published));
+}
+
+fn an_empty_id_is_refused(sdk: Sdk) {
+    let mut line = Line::new(sdk, "");
+    let published = line.publish_three("nightly");
+    let raised = line.client.cancel_one("").unwrap_err();
+    if sdk.minds_empty_ids() {
+        line.assert_nothing_was_denied();
+    } else {
+        assert_says(&raised, CANCELS_ALL);
+        let denied = &line.guard.wait_for("denied", 1)[0];
+        assert_eq!(
+            (&denied["target"], &denied["code"]),
+            (&"/v2/messages/".into(), &"unfiltered_cancel".into())
+        );
+    }
+    assert_eq!(line.simulator.pending(), BTreeSet::from(published));
+}
+
+fn a_burst_raises_the_clients_own_rate_limit_error(sdk: Sdk) {
+    // So slow that nothing comes back while the test runs.
+    let mut line = Line::new(
+        sdk,
+        "rate_limits:
+  - {name: bulk-cancels, applies_to: [messages.bulk_cancel], per: caller, unit: requests, rate: 1/d, burst: 2}",
+    );
+    let [a, b, c] = line.publish_three("nightly");
+    assert_eq!(line.client.cancel_ids(&[&a]).unwrap(), 1);
+    assert_eq!(line.client.cancel_ids(&[&b]).unwrap(), 1);
+    let raised = line.client.cancel_ids(&[&c]).unwrap_err();
+    assert_eq!(raised.class(), sdk.rate_limit_error(), "{raised:?}");
+    assert_eq!(raised.limit(), "2");
+    assert_eq!(line.simulator.pending(), set(&[&c]));
+    // Other calls of the same client go on.
+    let next = line.client.publish("https://example.com/", "nightly");
+    assert_eq!(line.simulator.pending(), set(&[&c, &next]));
+}
+
+const CANCELS_ALL: &str = "This would cancel every pending message of the account, and there is no undo";
+
+/// A client before a guard before a simulator that honours `count`.
+struct Line {
+    client: Client,
+    guard: Guard,
+    simulator: Simulator,
+}
+
+impl Line {
+    fn new(sdk: Sdk, yaml: &str) -> Self {
+        let simulator = Simulator::start(&["--count", "honoured"]);
+        let guard = Guard::start(&simulator.url(), yaml);
+        let client = Client::start(sdk, guard.address);
+        Line {
+            client,
+            guard,
+            simulator,
+        }
+    }
+
+    fn publish_three(&mut self, label: &str) -> [String; 3] {
+        ["a", "b", "c"].map(|path| self.client.publish(&format!("https://example.com/{path}"), label))
+    }
+
+    /// The client refused by itself. Denials are recorded in their order, so the record of a cancel that the guard refuses
+    /// now would have another one before it.
+    fn assert_nothing_was_denied(&mut self) {
+        self.client.cancel_all().unwrap_err();
+        let denied = self.guard.wait_for("denied", 1);
+        assert_eq!(denied.len(), 1, "{denied:#?}");
+    }
+
+    fn assert_no_token_in_trail(&self) {
+        let trail = std::fs::read_to_string(self.guard.trail_path()).unwrap();
+        assert!(!trail.contains(qstash_guard::simulator::DEV_TOKEN), "{trail}");
+    }
+}
+
+/// Asserts that a person who reads the error finds this sentence.
+#[track_caller]
+fn assert_says(raised: &Raised, sentence: &str) {
+    assert!(raised.message().contains(sentence), "{raised:?}");
+}
+
+fn set(ids: &[&String]) -> BTreeSet<String> {
+    ids.iter().map(|id| (*id).clone()).collect()
+}

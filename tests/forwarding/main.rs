@@ -1,0 +1,16 @@
+//! What goes through the guard, and how: bytes in, bytes out, connections, and what happens when one side fails.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod connections;
+mod failures;
+mod framing;
+mod headers;
+mod http2;
+mod malformed;
+mod streaming;
+mod targets;
+mod timeouts;
+mod tls;
