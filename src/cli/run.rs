@@ -57,6 +57,11 @@ impl Run {
             Ok(guard) => guard,
             Err(error) => return fail(&error),
         };
+        // Before anyone is told that it listens: a SIGTERM from then on is an orderly end.
+        let told_to_stop = {
+            let _context = guard.enter();
+            told_to_stop()
+        };
         tracing::info!(
             address = %guard.address(),
             admin = guard.admin().map(tracing::field::display),
@@ -64,7 +69,7 @@ impl Run {
             policy,
             "listening"
         );
-        match guard.run_until(told_to_stop()) {
+        match guard.run_until(told_to_stop) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         }
@@ -94,15 +99,17 @@ impl Run {
     }
 }
 
-/// Resolves on SIGTERM or SIGINT.
-async fn told_to_stop() {
+/// Resolves on SIGTERM or SIGINT, from the call on: both are received before it returns. To be called within a runtime.
+fn told_to_stop() -> impl Future<Output = ()> {
     let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
-        tracing::error!("signals cannot be received; stopping");
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!(signal = "SIGTERM", "stopping"),
-        _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "stopping"),
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
+            tracing::error!("signals cannot be received; stopping");
+            return;
+        };
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!(signal = "SIGTERM", "stopping"),
+            _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "stopping"),
+        }
     }
 }
