@@ -91,7 +91,7 @@ impl Upstream {
                         number,
                         received,
                         read: Vec::new(),
-                    })
+                    });
                 });
             }
         });
