@@ -95,6 +95,20 @@ impl Record {
         }
     }
 
+    /// The outcome of this intent, which reached the disk when nobody waited for it any more.
+    pub(super) fn unsent(&self) -> Self {
+        Record {
+            request_id: self.request_id,
+            caller: self.caller.clone(),
+            client: self.client,
+            operation: self.operation,
+            policy: self.policy.clone(),
+            result: Some(Outcome::Unsent),
+            error: Some("the intent reached the disk after audit.write_timeout; the request was refused".to_owned()),
+            ..Record::new(Event::Outcome)
+        }
+    }
+
     /// A duration as `duration_ms` holds it: milliseconds with at most three decimals.
     pub fn millis(duration: Duration) -> f64 {
         let micros = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);

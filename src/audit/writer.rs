@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::chain::Head;
-use super::event::{Event, Outcome};
+use super::event::Event;
 use super::file::{OpenError, Recovered, TrailFile};
 use super::record::Record;
 use super::tail::MAX_LINE;
@@ -248,7 +248,7 @@ impl Writer {
             let Some(reply) = entry.reply else { continue };
             // The sending fails exactly where the waiter has given up and refused the request.
             if reply.send(Ok(Committed { seq })).is_err() && entry.record.event == Event::Intent {
-                self.owed.push_back(unsent(&entry.record));
+                self.owed.push_back(entry.record.unsent());
             }
         }
     }
@@ -392,19 +392,5 @@ impl Recovered {
                 rotate::name(&torn.file)
             ),
         }
-    }
-}
-
-/// The outcome of an intent that reached the disk when nobody waited for it any more.
-fn unsent(intent: &Record) -> Record {
-    Record {
-        request_id: intent.request_id,
-        caller: intent.caller.clone(),
-        client: intent.client,
-        operation: intent.operation,
-        policy: intent.policy.clone(),
-        result: Some(Outcome::Unsent),
-        error: Some("the intent reached the disk after audit.write_timeout; the request was refused".to_owned()),
-        ..Record::new(Event::Outcome)
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::mpsc;
 
-use crate::support::{Client, Guard, PATIENCE, Upstream};
+use crate::support::{Client, Guard, PATIENCE, RawRequest, Upstream};
 
 #[test]
 fn connections_are_kept_on_both_sides() {
@@ -38,7 +38,7 @@ fn pipelined_requests_are_answered_in_order() {
     assert_eq!(client.answer().text(), "/three");
     assert_eq!(client.answer().text(), "/four");
     let requests = upstream.requests();
-    let targets: Vec<_> = requests.iter().map(|request| request.target()).collect();
+    let targets: Vec<_> = requests.iter().map(RawRequest::target).collect();
     assert_eq!(targets, ["/one", "/two", "/three", "/four"]);
 }
 

@@ -12,7 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
-use hyper::http::{HeaderMap, Method, Request, Response};
+use hyper::http::{HeaderMap, HeaderName, Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
@@ -87,7 +87,7 @@ fn a_request_becomes_http_1_1() {
         connect(guard.address).await.send_request(request).await.unwrap()
     });
     assert_eq!(response.status(), 202);
-    let names: Vec<_> = response.headers().keys().map(|name| name.as_str()).collect();
+    let names: Vec<_> = response.headers().keys().map(HeaderName::as_str).collect();
     assert_eq!(names, ["content-type", "content-length"], "nothing is added");
     let request = upstream.request();
     assert_eq!(request.line(), format!("POST {target} HTTP/1.1"));
@@ -170,7 +170,7 @@ fn answers_lose_what_http_2_does_not_have_and_keep_their_trailers() {
             .await
             .unwrap();
         assert_eq!(response.status(), 299);
-        let names: Vec<_> = response.headers().keys().map(|name| name.as_str()).collect();
+        let names: Vec<_> = response.headers().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-kept", "trailer"]);
         let collected = response.into_body().collect().await.unwrap();
         assert_eq!(collected.trailers().unwrap()["x-sum"], "7");

@@ -1,6 +1,6 @@
 //! Request lines: forwarded as the client wrote them.
 
-use crate::support::{Client, Guard, Upstream, request};
+use crate::support::{Client, Guard, RawRequest, Upstream, request};
 
 #[test]
 fn a_target_arrives_byte_for_byte() {
@@ -29,7 +29,7 @@ fn a_target_arrives_byte_for_byte() {
         assert_eq!(answer.status(), 202, "{target}: {answer:?}");
     }
     let requests = upstream.requests();
-    let arrived: Vec<_> = requests.iter().map(|request| request.line()).collect();
+    let arrived: Vec<_> = requests.iter().map(RawRequest::line).collect();
     let sent = targets.map(|target| format!("GET {target} HTTP/1.1"));
     assert_eq!(arrived, sent);
 }

@@ -170,7 +170,7 @@ fn a_client_that_reads_nothing_is_given_up() {
     let upstream = Upstream::with(move |mut connection| {
         connection.read_request();
         let _ = connection.stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
-        while connection.stream.write_all(&[b'x'; 64 * 1024]).is_ok() {}
+        while connection.stream.write_all(&[b'x'; 16 * 1024]).is_ok() {}
         let _ = closed.send(());
     });
     let guard = Guard::start(&upstream.url(), "resources: {body_idle_timeout: 300ms}");

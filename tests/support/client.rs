@@ -1,5 +1,6 @@
 //! A client that writes raw bytes and reads one answer.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 
@@ -137,7 +138,7 @@ impl Client {
             text.push_str("\r\n");
         }
         if !body.is_empty() {
-            text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            write!(text, "Content-Length: {}\r\n", body.len()).unwrap();
         }
         text.push_str("\r\n");
         self.send(text);
@@ -181,7 +182,7 @@ impl Client {
     }
 
     fn fill(&mut self) -> bool {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer) {
             Ok(0) => false,
             Ok(length) => {

@@ -1,5 +1,6 @@
 //! A guard process: the real binary, on free loopback ports.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -71,7 +72,7 @@ impl Guard {
                 .next()
                 .unwrap_or_else(|| panic!("no guard: {}", log.lock().unwrap()))
                 .unwrap();
-            log.lock().unwrap().push_str(&format!("{line}\n"));
+            writeln!(log.lock().unwrap(), "{line}").unwrap();
             let Ok(entry) = serde_json::from_str::<Value>(&line) else {
                 continue;
             };
@@ -83,7 +84,7 @@ impl Guard {
         let all = Arc::clone(&log);
         let reading = std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                all.lock().unwrap().push_str(&format!("{line}\n"));
+                writeln!(all.lock().unwrap(), "{line}").unwrap();
             }
         });
         Guard {

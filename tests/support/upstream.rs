@@ -20,6 +20,9 @@ struct Received {
     reads: Mutex<Vec<(usize, Vec<u8>)>>,
 }
 
+/// The bytes of each connection.
+type Received = Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>;
+
 /// One request as it arrived: the bytes of its head (with the empty line) and of its body (chunks as framed).
 #[derive(Clone, Debug)]
 pub struct RawRequest {
@@ -195,7 +198,7 @@ impl Connection {
 
     /// Reads what there is, and gives how much; `None` at the end.
     pub fn read_some(&mut self) -> Option<usize> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 16 * 1024];
         let length = self.stream.read(&mut buffer).ok().filter(|length| *length > 0)?;
         let read = (self.number, buffer[..length].to_vec());
         self.received.reads.lock().unwrap().push(read);
