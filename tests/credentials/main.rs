@@ -28,3 +28,9 @@ fn caller(token: &str) -> String {
         .collect();
     format!("token:{}", digest.concat())
 }
+
+/// Every byte as `%` and two lower-case digits.
+fn percent_encoded(text: &str) -> String {
+    let bytes: Vec<String> = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    bytes.concat()
+}
