@@ -1,4 +1,5 @@
 //! Rate limits through the real binary. Rates are one an hour or less, so that nothing refills while a test runs.
+#![expect(clippy::unwrap_used, reason = "a test may panic, and takes the short way")]
 
 mod support;
 

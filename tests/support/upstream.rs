@@ -20,9 +20,6 @@ struct Received {
     reads: Mutex<Vec<(usize, Vec<u8>)>>,
 }
 
-/// The bytes of each connection.
-type Received = Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>;
-
 /// One request as it arrived: the bytes of its head (with the empty line) and of its body (chunks as framed).
 #[derive(Clone, Debug)]
 pub struct RawRequest {
