@@ -1,13 +1,5 @@
 //! Credentials through the real binary: a query token moves byte-exactly, or is refused, and no token is ever found
 //! where it does not belong.
-#![expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::format_collect,
-    clippy::naive_bytecount,
-    clippy::needless_for_each,
-    reason = "a test may panic, and takes the short way"
-)]
 
 mod leaks;
 mod moves;
