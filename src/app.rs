@@ -20,7 +20,7 @@ use crate::layers::exchange::Snapshot;
 use crate::layers::suppressed::Suppressed;
 use crate::limits::Limiter;
 use crate::server::admin::Admin;
-use crate::server::{BindError, Connections, Listeners};
+use crate::server::{BindError, Connections, Drain, Listeners};
 use crate::stack::{self, Parts};
 use crate::telemetry::Metrics;
 use crate::upstream::{Client, TlsError, client_config};
@@ -54,7 +54,7 @@ pub struct Guard {
     admin: Option<SocketAddr>,
     trail: Trail,
     ready: Arc<AtomicBool>,
-    draining: CancellationToken,
+    drain: Drain,
     cores: Vec<JoinHandle<()>>,
     main: Runtime,
     suppressed: Arc<Suppressed>,
@@ -104,7 +104,7 @@ impl Guard {
             limits: Arc::new(Limiter::new(settings.limits.clone())),
             record_all: settings.audit.record == Recorded::All,
         }));
-        let draining = CancellationToken::new();
+        let drain = Drain::default();
         let suppressed = Arc::new(Suppressed::default());
         let slots = Arc::new(Semaphore::new(
             settings.resources.max_connections.min(Semaphore::MAX_PERMITS),
@@ -135,7 +135,7 @@ impl Guard {
                 (&settings.listen, resources),
                 Arc::clone(&slots),
                 metrics.clone(),
-                draining.clone(),
+                drain.clone(),
             );
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let (grace, sweep_every) = (resources.shutdown_grace, settings.upstream.idle_timeout);
@@ -182,7 +182,7 @@ impl Guard {
             admin,
             trail,
             ready,
-            draining,
+            drain,
             cores: threads,
             main,
             suppressed,
@@ -211,7 +211,7 @@ impl Guard {
         let Guard {
             trail,
             ready,
-            draining,
+            drain,
             cores,
             main,
             suppressed,
@@ -222,7 +222,7 @@ impl Guard {
             told.await;
             ready.store(false, Ordering::Release);
             tokio::time::sleep(shutdown_delay).await;
-            draining.cancel();
+            drain.start();
             // The admin port goes on answering while the cores finish: they are joined off this thread.
             let joined = tokio::task::spawn_blocking(move || cores.into_iter().all(|core| core.join().is_ok()));
             if !joined.await.unwrap_or(false) {

@@ -2,7 +2,7 @@
 //! lets them finish at shutdown.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,12 +20,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 
 use super::activity::{Activity, Expired, Timeouts};
+use super::drain::Drain;
 use super::io::ClientIo;
 use super::settings::{Listen, Resources};
+use super::watch::{Ended, watch};
 use crate::layers::body::ReplyBody;
 use crate::layers::exchange::{Exchange, Origin, Snapshot};
 use crate::stack::Stack;
@@ -45,12 +46,12 @@ struct Shared {
     metrics: Metrics,
     timeouts: Timeouts,
     max_header_bytes: usize,
-    draining: CancellationToken,
+    drain: Drain,
     open: TaskTracker,
 }
 
 impl<S: Stack> Connections<S> {
-    /// Connections that are answered by `stack`. `slots` bounds them over all cores; once `draining` is cancelled, they
+    /// Connections that are answered by `stack`. `slots` bounds them over all cores; once `drain` has started, they
     /// finish what they do.
     pub fn new(
         stack: S,
@@ -58,7 +59,7 @@ impl<S: Stack> Connections<S> {
         (listen, resources): (&Listen, &Resources),
         slots: Arc<Semaphore>,
         metrics: Metrics,
-        draining: CancellationToken,
+        drain: Drain,
     ) -> Self {
         let shared = Shared {
             snapshot,
@@ -70,7 +71,7 @@ impl<S: Stack> Connections<S> {
                 body_idle: resources.body_idle_timeout,
             },
             max_header_bytes: resources.max_header_bytes,
-            draining,
+            drain,
             open: TaskTracker::new(),
         };
         Connections {
@@ -85,7 +86,7 @@ impl<S: Stack> Connections<S> {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = shared.draining.cancelled() => break,
+                () = shared.drain.started() => break,
             };
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
@@ -98,7 +99,7 @@ impl<S: Stack> Connections<S> {
             // slot held by an empty hand would keep it out.
             let slot = tokio::select! {
                 slot = Arc::clone(&shared.slots).acquire_owned() => slot,
-                () = shared.draining.cancelled() => break,
+                () = shared.drain.started() => break,
             };
             let connections = self.clone();
             shared.open.spawn(async move {
@@ -118,14 +119,7 @@ impl<S: Stack> Connections<S> {
         let activity = Arc::new(Activity::new(self.shared.timeouts));
         let sniffed = {
             let sniffing = pin!(sniff(&mut stream, &activity));
-            let draining = pin!(self.shared.draining.cancelled());
-            Watched {
-                activity: &activity,
-                draining: Some(draining),
-                timer: None,
-            }
-            .run(sniffing, |_| false)
-            .await
+            watch(sniffing, &activity, &self.shared.drain, |_| false).await
         };
         let (first, protocol) = match sniffed {
             Ended::Itself(Some(sniffed)) => sniffed,
@@ -149,13 +143,7 @@ impl<S: Stack> Connections<S> {
             .header_read_timeout(None)
             .serve_connection(io, service_fn(service));
         let connection = pin!(connection);
-        let draining = pin!(shared.draining.cancelled());
-        let ended = Watched {
-            activity: &activity,
-            draining: Some(draining),
-            timer: None,
-        }
-        .run(connection, |connection| {
+        let ended = watch(connection, &activity, &shared.drain, |connection| {
             connection.graceful_shutdown();
             true
         })
@@ -173,13 +161,7 @@ impl<S: Stack> Connections<S> {
             .max_header_list_size(u32::try_from(shared.max_header_bytes).unwrap_or(u32::MAX))
             .serve_connection(io, service_fn(service));
         let connection = pin!(connection);
-        let draining = pin!(shared.draining.cancelled());
-        let ended = Watched {
-            activity: &activity,
-            draining: Some(draining),
-            timer: None,
-        }
-        .run(connection, |connection| {
+        let ended = watch(connection, &activity, &shared.drain, |connection| {
             connection.graceful_shutdown();
             true
         })
@@ -259,69 +241,6 @@ async fn sniff(stream: &mut (impl AsyncRead + Unpin), activity: &Activity) -> Op
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// How a watched future came to its end.
-enum Ended<T> {
-    Itself(T),
-    Expired(Expired),
-    Drained,
-}
-
-/// A connection's future, watched for its deadlines and for the drain.
-struct Watched<'a, 'd> {
-    activity: &'a Activity,
-    draining: Option<Pin<&'a mut WaitForCancellationFuture<'d>>>,
-    /// Armed for the earliest deadline seen; it looks again when it fires, so requests do not touch it.
-    timer: Option<Pin<Box<tokio::time::Sleep>>>,
-}
-
-impl Watched<'_, '_> {
-    /// Runs the future; `drain` tells it to finish, and whether it will.
-    async fn run<F: Future>(
-        mut self,
-        mut future: Pin<&mut F>,
-        drain: impl Fn(Pin<&mut F>) -> bool,
-    ) -> Ended<F::Output> {
-        poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Ended::Itself(output));
-            }
-            if let Some(draining) = &mut self.draining
-                && draining.as_mut().poll(cx).is_ready()
-            {
-                self.draining = None;
-                if !drain(future.as_mut()) {
-                    return Poll::Ready(Ended::Drained);
-                }
-                if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                    return Poll::Ready(Ended::Itself(output));
-                }
-            }
-            self.poll_deadline(cx).map(Ended::Expired)
-        })
-        .await
-    }
-
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Expired> {
-        loop {
-            let Some((at, expired)) = self.activity.deadline() else {
-                return Poll::Pending;
-            };
-            let at = tokio::time::Instant::from_std(at);
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-            if at < timer.deadline() {
-                timer.as_mut().reset(at);
-            }
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if at <= tokio::time::Instant::now() {
-                return Poll::Ready(expired);
-            }
-            timer.as_mut().reset(at);
-        }
-    }
-}
 
 /// A request that is not answered to its end.
 struct InFlight(Arc<Activity>);

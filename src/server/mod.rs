@@ -3,10 +3,13 @@
 mod activity;
 pub mod admin;
 mod connection;
+mod drain;
 mod io;
 mod listener;
 mod settings;
+mod watch;
 
 pub use connection::Connections;
+pub use drain::Drain;
 pub use listener::{BindError, Listeners};
 pub use settings::{Admin, Listen, Resources};
