@@ -112,7 +112,7 @@ pub fn redacted(value: &Value) -> Value {
     for (name, field) in fields.iter_mut() {
         match name.as_str() {
             "time" | "instance" | "request_id" | "prev" | "policy" | "duration_ms" => {
-                *field = format!("[{name}]").into()
+                *field = format!("[{name}]").into();
             }
             "detail" if text(field).contains("upstream 127.0.0.1") => {
                 let shown = text(field).to_owned();
