@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::runtime::{Builder, EnterGuard, Runtime};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -200,11 +200,6 @@ impl Guard {
     /// The admin address, if there is one.
     pub fn admin(&self) -> Option<SocketAddr> {
         self.admin
-    }
-
-    /// The context of the guard's main runtime, in which whoever tells it to stop may listen for signals.
-    pub fn enter(&self) -> EnterGuard<'_> {
-        self.main.enter()
     }
 
     /// Serves until `told` resolves, then shuts down: readyz fails, `shutdown_delay` passes, requests in flight finish

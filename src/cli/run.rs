@@ -1,10 +1,11 @@
 //! `qstash-guard run`: the proxy.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::fail;
 use crate::app::Guard;
@@ -57,19 +58,20 @@ impl Run {
             Ok(guard) => guard,
             Err(error) => return fail(&error),
         };
-        // Before anyone is told that it listens: a SIGTERM from then on is an orderly end.
-        let told_to_stop = {
-            let _context = guard.enter();
-            told_to_stop()
+        let (address, admin) = (guard.address(), guard.admin());
+        let told = async {
+            let signals = Signals::listen();
+            // Whoever reads this may answer with a signal at once, so the handlers come first.
+            tracing::info!(
+                %address,
+                admin = admin.map(tracing::field::display),
+                config = located.name(),
+                policy,
+                "listening"
+            );
+            Signals::told_to_stop(signals).await;
         };
-        tracing::info!(
-            address = %guard.address(),
-            admin = guard.admin().map(tracing::field::display),
-            config = located.name(),
-            policy,
-            "listening"
-        );
-        match guard.run_until(told_to_stop) {
+        match guard.run_until(told) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         }
@@ -99,17 +101,29 @@ impl Run {
     }
 }
 
-/// Resolves on SIGTERM or SIGINT, from the call on: both are received before it returns. To be called within a runtime.
-fn told_to_stop() -> impl Future<Output = ()> {
-    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    async {
-        let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
-            tracing::error!("signals cannot be received; stopping");
-            return;
-        };
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!(signal = "SIGTERM", "stopping"),
-            _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "stopping"),
+/// What tells a guard to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over from the system, which would end the process at once.
+    fn listen() -> io::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Resolves on SIGTERM or SIGINT, and where they cannot be received.
+    async fn told_to_stop(signals: io::Result<Self>) {
+        match signals {
+            Ok(mut signals) => tokio::select! {
+                _ = signals.terminate.recv() => tracing::info!(signal = "SIGTERM", "stopping"),
+                _ = signals.interrupt.recv() => tracing::info!(signal = "SIGINT", "stopping"),
+            },
+            Err(error) => tracing::error!(%error, "signals cannot be received; stopping"),
         }
     }
 }

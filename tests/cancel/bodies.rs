@@ -3,6 +3,9 @@
 use crate::support::{Client, assert_denied, assert_forwarded, request};
 use crate::{CANCELLED, TOKEN, start};
 
+/// What stands in the query, further header lines, the body, the status of the refusal, and its codes.
+type Row<'r> = (&'r str, &'r [&'r str], &'r str, u16, &'r [&'r str]);
+
 #[test]
 fn bodies_that_are_refused() {
     let (upstream, guard) = start("resources: {max_inspected_body: 1KiB}\n");
@@ -10,7 +13,7 @@ fn bodies_that_are_refused() {
     let ambiguous: &[&str] = &["ambiguous_request"];
     let unsupported: &[&str] = &["unsupported_body"];
     let unfiltered: &[&str] = &["unfiltered_cancel", "uncapped_cancel"];
-    let rows: &[(&str, &[&str], &str, u16, &[&str])] = &[
+    let rows: &[Row<'_>] = &[
         // Empty arrays cancel everything, and two SDKs send them.
         ("", &[], r#"{"messageIds":[]}"#, 403, unfiltered),
         ("", &[], r#"{"messageIds": []}"#, 403, unfiltered),

@@ -1,5 +1,7 @@
 //! Every refusal of a bulk cancel by what its query selects.
 
+use std::fmt::Write as _;
+
 use crate::support::{Guard, Upstream, assert_denied, redacted};
 use crate::{delete, start};
 
@@ -21,11 +23,11 @@ fn assert_all_denied(upstream: &Upstream, guard: &Guard, rows: &[Row]) {
         );
     }
     upstream.assert_untouched();
-    let denied: f64 = guard.metric(
+    let denied = guard.metric(
         "qstash_guard_requests_total",
         &["operation=\"messages.bulk_cancel\"", "decision=\"deny\""],
     );
-    assert_eq!(denied as usize, rows.len());
+    assert_eq!(denied, rows.len() as u64);
 }
 
 const UNFILTERED: &[&str] = &["unfiltered_cancel", "uncapped_cancel"];
@@ -250,12 +252,13 @@ fn refusals_and_their_records_read_well() {
         let before = guard.records().len();
         let answer = delete(&guard, target);
         let record = guard.records().remove(before);
-        shown.push_str(&format!(
+        _ = write!(
+            shown,
             "DELETE {target}\n{} {:#}\n{}\n\n",
             answer.status(),
             redacted(&answer.json()),
             redacted(&record)
-        ));
+        );
     }
     insta::assert_snapshot!("refusals", shown);
     upstream.assert_untouched();

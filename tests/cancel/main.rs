@@ -1,5 +1,12 @@
 //! Bulk cancels through the real binary: what is refused never reaches the upstream, what goes on arrives unchanged, and
 //! each leaves exactly its records.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::format_push_string,
+    clippy::type_complexity,
+    reason = "a test may panic, and takes the short way"
+)]
 
 mod allowed;
 mod bodies;

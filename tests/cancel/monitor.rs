@@ -53,7 +53,7 @@ fn what_would_be_refused_goes_on_and_is_recorded() {
     }
     let would_deny = ["decision=\"would_deny\"", "operation=\"messages.bulk_cancel\""];
     let counted = guard.metric("qstash_guard_requests_total", &would_deny);
-    assert_eq!(counted as usize, rows.len());
+    assert_eq!(counted, rows.len() as u64);
     let before = guard.records().len();
     assert_eq!(delete(&guard, "/v2/messages?label=a&count=5").status(), 202);
     assert_eq!(assert_forwarded(&guard, before).0["decision"], "allow");

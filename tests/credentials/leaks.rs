@@ -6,6 +6,7 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
+use crate::percent_encoded;
 use crate::support::upstream::answer;
 use crate::support::{Client, Guard, Upstream};
 
@@ -177,7 +178,7 @@ fn send_all(guard: &Guard, tokens: &mut Tokens) -> Vec<u8> {
     };
     for (line, header) in REQUESTS {
         let token = tokens.next();
-        let percent: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let percent = percent_encoded(&token).to_uppercase();
         let basic = base64(format!("user:{token}").as_bytes());
         let filled = |text: &str| text.replace("$T", &token).replace("$P", &percent).replace("$B", &basic);
         let (line, header) = (filled(line), filled(header));
@@ -237,7 +238,7 @@ fn no_token_is_found_where_it_does_not_belong() {
         let arrived = String::from_utf8_lossy(&upstream.bytes()).into_owned();
         let seen = tokens.0.iter().filter(|token| arrived.contains(token.as_str())).count();
         assert!(seen > 15, "only {seen} tokens went on");
-        let records = trail.iter().filter(|byte| **byte == b'\n').count();
+        let records = String::from_utf8_lossy(&trail).lines().count();
         assert!(
             records > REQUESTS.len() && log.lines().count() > REQUESTS.len(),
             "{records} records, {log}"
@@ -280,10 +281,7 @@ fn assert_nothing_of(tokens: &Tokens, mode: &str, place: &str, text: &[u8]) {
                 "base64 of {token} in {place} ({mode})"
             );
         }
-        for percent in [
-            token.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>(),
-            token.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>(),
-        ] {
+        for percent in [percent_encoded(token).to_uppercase(), percent_encoded(token)] {
             let found = percent.as_bytes().windows(3 * PART).find(|part| long.contains(part));
             assert_eq!(
                 found.map(String::from_utf8_lossy),

@@ -1,5 +1,13 @@
 //! Credentials through the real binary: a query token moves byte-exactly, or is refused, and no token is ever found
 //! where it does not belong.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::format_collect,
+    clippy::naive_bytecount,
+    clippy::needless_for_each,
+    reason = "a test may panic, and takes the short way"
+)]
 
 mod leaks;
 mod moves;
@@ -27,4 +35,10 @@ fn caller(token: &str) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     format!("token:{}", digest.concat())
+}
+
+/// Every byte as `%` and two lower-case digits.
+fn percent_encoded(text: &str) -> String {
+    let bytes: Vec<String> = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    bytes.concat()
 }

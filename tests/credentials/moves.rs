@@ -2,7 +2,7 @@
 
 use crate::support::check::assert_unchanged;
 use crate::support::{Guard, Upstream, assert_forwarded, request};
-use crate::{TOKEN, caller, start};
+use crate::{TOKEN, caller, percent_encoded, start};
 
 /// Asserts that a request arrives with this target and these header lines besides Host; gives nothing.
 #[track_caller]
@@ -123,7 +123,7 @@ fn the_pair_moves_and_every_other_byte_stays() {
         ),
         ("GET", "http://elsewhere.test/v2/keys?T&a=b", "/v2/keys?a=b"),
     ];
-    let encoded: String = TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let encoded = percent_encoded(TOKEN);
     let pairs = [
         format!("qstash_token={TOKEN}"),
         format!("%71stash%5Ftoken={}", TOKEN.replace('=', "%3D")),
@@ -140,7 +140,7 @@ fn the_pair_moves_and_every_other_byte_stays() {
         }
     }
     let moved = guard.metric("qstash_guard_query_tokens_moved_total", &[]);
-    assert_eq!(moved as usize, rows.len() * pairs.len());
+    assert_eq!(moved, (rows.len() * pairs.len()) as u64);
     assert!(
         guard
             .records_of("intent")
@@ -295,12 +295,12 @@ fn assert_token_goes(upstream: &Upstream, guard: &Guard, (header, pair): (&str, 
 #[test]
 fn a_token_beside_header_forward_stays_in_the_query() {
     let (upstream, guard) = start("");
-    FORWARDING
-        .iter()
-        .for_each(|row| assert_token_goes(&upstream, &guard, *row, false));
-    NOT_FORWARDING
-        .iter()
-        .for_each(|row| assert_token_goes(&upstream, &guard, *row, true));
+    for row in FORWARDING {
+        assert_token_goes(&upstream, &guard, *row, false);
+    }
+    for row in NOT_FORWARDING {
+        assert_token_goes(&upstream, &guard, *row, true);
+    }
     // A kept token is no parameter of a cancel, and names its caller.
     let target = format!("/v2/messages?label=a&count=5&qstash_token={TOKEN}");
     let before = guard.records().len();
@@ -312,10 +312,9 @@ fn a_token_beside_header_forward_stays_in_the_query() {
 #[test]
 fn a_token_beside_header_forward_moves_where_it_is_said() {
     let (upstream, guard) = start("credentials: {header_forward_token: move}\n");
-    FORWARDING
-        .iter()
-        .chain(NOT_FORWARDING)
-        .for_each(|row| assert_token_goes(&upstream, &guard, *row, true));
+    for row in FORWARDING.iter().chain(NOT_FORWARDING) {
+        assert_token_goes(&upstream, &guard, *row, true);
+    }
 }
 
 #[test]
@@ -329,7 +328,7 @@ fn a_token_beside_header_forward_is_refused_where_it_is_said() {
         crate::support::assert_denied(&guard, before, &answer, 403, &["query_token_forbidden"]);
     }
     upstream.assert_untouched();
-    NOT_FORWARDING
-        .iter()
-        .for_each(|row| assert_token_goes(&upstream, &guard, *row, true));
+    for row in NOT_FORWARDING {
+        assert_token_goes(&upstream, &guard, *row, true);
+    }
 }

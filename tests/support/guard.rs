@@ -148,7 +148,7 @@ impl Guard {
     }
 
     /// The sum of a metric's series that have all these labels (`name="value"`).
-    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+    pub fn metric(&self, name: &str, labels: &[&str]) -> u64 {
         let (status, text) = self.admin("/metrics");
         assert_eq!(status, 200);
         let series = text.lines().filter(|line| {
@@ -156,7 +156,7 @@ impl Guard {
                 && labels.iter().all(|l| line.contains(l))
         });
         series
-            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
             .sum()
     }
 

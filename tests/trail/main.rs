@@ -1,4 +1,5 @@
 //! The audit trail through the real binary: what is recorded when, and what becomes of requests while nothing can be.
+#![expect(clippy::unwrap_used, reason = "a test may panic, and takes the short way")]
 
 mod concurrent;
 mod disk;
