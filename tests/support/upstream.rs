@@ -111,8 +111,10 @@ impl Upstream {
     /// The requests received so far, in the order in which their ends arrived.
     pub fn requests(&self) -> Vec<RawRequest> {
         let mut requests = Vec::new();
+        // Counted behind the lock: whatever was read by then came over a connection that is counted.
+        let reads = self.received.reads.lock().unwrap();
         let mut open: Vec<Vec<u8>> = vec![Vec::new(); self.connections()];
-        for (connection, read) in self.received.reads.lock().unwrap().iter() {
+        for (connection, read) in reads.iter() {
             let bytes = &mut open[*connection];
             bytes.extend_from_slice(read);
             while let Some((request, length)) = first_request(bytes) {
