@@ -11,7 +11,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::{Event, Record, Recorded, StartFault, Trail, TrailError};
@@ -170,7 +169,7 @@ impl Guard {
                 };
                 let _context = main.enter();
                 if let Some(socket) = sockets.into_iter().next() {
-                    main.spawn(service.serve(tokio::net::TcpListener::from_std(socket)?, CancellationToken::new()));
+                    main.spawn(service.serve(tokio::net::TcpListener::from_std(socket)?));
                 }
                 Some(address)
             }

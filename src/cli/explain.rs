@@ -302,8 +302,8 @@ fn judge(
         messages,
     };
     let over_budget = match &verdict {
-        Verdict::Deny(_) => None,
-        Verdict::Allow(_) | Verdict::WouldDeny(..) => Limiter::new(settings.limits.clone()).charge(charge).err(),
+        Verdict::Deny(_) | Verdict::WouldDeny(..) => None,
+        Verdict::Allow(_) => Limiter::new(settings.limits.clone()).charge(charge).err(),
     };
     let record = selected.map(|selected| selected.to_record(usize::MAX));
     (record, verdict.and(policy.mode, over_budget))

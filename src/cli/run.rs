@@ -37,17 +37,17 @@ impl Run {
     /// Runs until SIGTERM or SIGINT: 0 after a clean shutdown, 1 on an error at the start.
     pub(crate) fn run(&self) -> ExitCode {
         let located = config::locate(self.config.as_deref());
-        let loaded = match config::load(&located, &config::process_environment) {
+        let mut loaded = match config::load(&located, &config::process_environment) {
             Ok(loaded) => loaded,
             Err(faults) => {
                 anstream::eprint!("{}", faults.render(true));
                 return ExitCode::FAILURE;
             }
         };
-        let mut settings = loaded.settings;
-        if let Err(error) = self.overrule(&mut settings) {
+        if let Err(error) = self.overrule(&mut loaded) {
             return fail(&error);
         }
+        let settings = loaded.settings;
         logs::start(settings.log);
         for warning in &loaded.warnings {
             tracing::warn!("{}", warning.message());
@@ -77,7 +77,8 @@ impl Run {
         }
     }
 
-    fn overrule(&self, settings: &mut config::Settings) -> Result<(), config::Faults> {
+    fn overrule(&self, loaded: &mut config::Loaded) -> Result<(), config::Faults> {
+        let settings = &mut loaded.settings;
         if let Some(address) = self.listen {
             settings.listen.address = address;
         }
@@ -91,11 +92,7 @@ impl Run {
                 .address = address;
         }
         if let Some(url) = &self.upstream {
-            // Read like the key it stands in for, so that it is checked and refused in the same words.
-            let text = format!("upstream: {{url: {}}}", serde_json::Value::from(url.as_str()));
-            let given = config::compile("--upstream", &text, &|_| None)?;
-            settings.policy.upstream_host = given.settings.policy.upstream_host;
-            settings.upstream.origin = given.settings.upstream.origin;
+            loaded.set_upstream(url)?;
         }
         Ok(())
     }

@@ -59,6 +59,23 @@ pub fn compile(name: &str, text: &str, lookup: Lookup<'_>) -> Result<Loaded, Fau
     })
 }
 
+impl Loaded {
+    /// Puts another upstream in the place of `upstream.url`, as a command line may name one; warnings follow it.
+    ///
+    /// # Errors
+    /// What is wrong with the URL, in the words that the key would get.
+    pub fn set_upstream(&mut self, url: &str) -> Result<(), Faults> {
+        let text = format!("upstream: {{url: {}}}", serde_json::Value::from(url));
+        let given = compile("--upstream", &text, &|_| None)?;
+        self.settings.policy.upstream_host = given.settings.policy.upstream_host;
+        self.settings.upstream.origin = given.settings.upstream.origin;
+        let of_upstream = |warning: &Warning| warning.message() == policy::HOSTED_IGNORES_COUNT;
+        self.warnings.retain(|warning| !of_upstream(warning));
+        self.warnings.extend(given.warnings.into_iter().filter(of_upstream));
+        Ok(())
+    }
+}
+
 fn settings(mut root: Section<'_>) -> Settings {
     let listen = server::listen(root.section("listen"));
     let admin = server::admin(root.get("admin"), listen.address);

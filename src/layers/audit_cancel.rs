@@ -181,10 +181,12 @@ impl AuditCancelLayer {
             let error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str());
             self.conclude(&mut outcome, &answered, status.or(answered.status), error)
                 .await;
-            settle(&origin, operation, &caller, selected.as_ref(), &answered);
+            if would_deny.is_none() {
+                settle(&origin, operation, &caller, selected.as_ref(), &answered);
+            }
             if let Some(refusal) = would_deny {
                 reply.decision = Decision::WouldDeny;
-                reply.refusal = reply.refusal.or(Some(refusal));
+                reply.refusal = Some(refusal);
             }
             reply
         });
@@ -271,7 +273,7 @@ impl AuditCancelLayer {
         }
         if let Some(refusal) = would_deny {
             reply.decision = Decision::WouldDeny;
-            reply.refusal = reply.refusal.or(Some(refusal));
+            reply.refusal = Some(refusal);
         }
         reply
     }
@@ -279,17 +281,14 @@ impl AuditCancelLayer {
 
 /// Charges what went beyond the charge.
 fn settle(origin: &Origin, operation: Operation, caller: &str, selected: Option<&Selected>, answered: &Answered) {
-    let charged = selected.and_then(Selected::reach);
-    if let (Some(cancelled), Some(charged)) = (answered.cancelled, charged)
-        && cancelled > charged
-    {
+    if let Some(cancelled) = answered.cancelled {
         let charge = Charge {
             operation,
             caller,
             client: origin.client,
-            messages: None,
+            messages: selected.and_then(Selected::reach),
         };
-        origin.snapshot.limits.settle(charge, cancelled - charged);
+        origin.snapshot.limits.settle(charge, cancelled);
     }
 }
 

@@ -59,7 +59,7 @@ where
     fn call(&mut self, mut exchange: Exchange) -> Self::Future {
         let Exchange { head, origin, .. } = &mut exchange;
         match settle(head, origin.snapshot.credentials) {
-            Ok(Settled::Untouched) => {}
+            Ok(Settled::Untouched | Settled::Dropped) => {}
             Ok(Settled::Moved) => self.metrics.query_token_moved(),
             Err(refusal) => {
                 let operation = Target::read(head.uri.path().as_bytes()).operation(Verb::read(head.method.as_str()));
@@ -77,8 +77,10 @@ where
 pub enum Settled {
     /// The head is as it was.
     Untouched,
-    /// The query pair is gone, and the header holds its token.
+    /// The query pair is gone, and the header now holds its token.
     Moved,
+    /// The query pair is gone: it was empty, or the header held the same token.
+    Dropped,
 }
 
 /// Brings a head's credential where it belongs. Pure, and allocates only where there is a query token.
@@ -98,6 +100,10 @@ pub fn settle(head: &mut request::Parts, settings: settings::Credentials) -> Res
             "Tokens in the query are not accepted here; send Authorization: Bearer instead of qstash_token.",
         ));
     }
+    let Some(token) = &pair.token else {
+        head.uri = without(&head.uri, &pair)?;
+        return Ok(Settled::Dropped);
+    };
     if forwards_headers(head) {
         match settings.header_forward_token {
             HeaderForwardToken::Keep => return Ok(Settled::Untouched),
@@ -111,16 +117,16 @@ pub fn settle(head: &mut request::Parts, settings: settings::Credentials) -> Res
             }
         }
     }
-    if other_scheme && pair.token.is_some() {
+    if other_scheme {
         return Ok(Settled::Untouched);
     }
-    if !has_bearer && let Some(token) = &pair.token {
+    if !has_bearer {
         let mut value = HeaderValue::from_bytes(&token.to_bearer()).map_err(|_| faulty(CredentialFault::Malformed))?;
         value.set_sensitive(true);
         head.headers.insert(AUTHORIZATION, value);
     }
     head.uri = without(&head.uri, &pair)?;
-    Ok(Settled::Moved)
+    Ok(if has_bearer { Settled::Dropped } else { Settled::Moved })
 }
 
 fn faulty(fault: CredentialFault) -> Refusal {

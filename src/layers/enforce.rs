@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderValue;
 use http::header::CONTENT_ENCODING;
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -88,7 +87,7 @@ where
             };
             let policy = &origin.snapshot.policy;
             let read = read_body(body, &settings).await;
-            let encoded = head.headers.get_all(CONTENT_ENCODING).iter().any(is_coding);
+            let encoded = head.headers.contains_key(CONTENT_ENCODING);
             let query = head.uri.query().map(str::as_bytes);
             let (source, selected, verdict) = match read {
                 Ok(bytes) => {
@@ -185,8 +184,4 @@ async fn read_body(mut body: Incoming, settings: &EnforceLayer) -> Result<Bytes,
             source: Source::Partly(Some(read.freeze()), body),
         });
     }
-}
-
-fn is_coding(value: &HeaderValue) -> bool {
-    !value.as_bytes().trim_ascii().is_empty() && !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")
 }

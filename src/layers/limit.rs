@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use futures_util::future::Either;
 use tower::{Layer, Service};
 
-use super::exchange::Reply;
+use super::exchange::{Reply, Subject};
 use super::linger::linger_unread;
 use super::passage::{Judged, Selected};
 use crate::limits::Charge;
@@ -61,14 +61,20 @@ where
             messages: judged.selected.as_ref().and_then(Selected::reach),
         };
         let snapshot = &judged.origin.snapshot;
-        let refusal = snapshot.limits.charge(charge).err();
+        // What would be denied anyway costs nothing, in rehearsal as in earnest.
+        let allowed = matches!(judged.verdict, Verdict::Allow(_));
+        let refusal = if allowed {
+            snapshot.limits.charge(charge).err()
+        } else {
+            None
+        };
         if let Some(limit) = refusal.as_ref().and_then(|refusal| refusal.limit()) {
             self.metrics.rate_limited(&limit.name);
         }
         let mode = snapshot.policy.mode;
         match judged.verdict.and(mode, refusal) {
             Verdict::Deny(refusal) => {
-                let subject = super::exchange::Subject::of(&judged.head, &judged.origin);
+                let subject = Subject::of(&judged.head, &judged.origin);
                 let mut reply = Reply::refused(&subject, judged.operation, refusal);
                 if let (Some(record), Some(selected)) = (&mut reply.denied, &judged.selected) {
                     record.selection = Some(selected.to_record(Selected::IDS_OF_A_DENIAL));

@@ -13,7 +13,8 @@ use tower::{Layer, Service};
 use super::exchange::{Exchange, Reply, Subject};
 use super::linger::linger_unread;
 use crate::policy::{Code, Refusal};
-use crate::qstash::operation::Operation;
+use crate::qstash::operation::Verb;
+use crate::qstash::target::Target;
 
 /// Layer of [`WellFormed`].
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +51,9 @@ where
             Ok(()) => Either::Right(self.inner.call(exchange)),
             Err(refusal) => {
                 let subject = Subject::of(&exchange.head, &exchange.origin);
-                let reply = Reply::refused(&subject, Operation::Unknown, refusal);
+                let target = Target::read(exchange.head.uri.path().as_bytes());
+                let operation = target.operation(Verb::read(exchange.head.method.as_str()));
+                let reply = Reply::refused(&subject, operation, refusal);
                 linger_unread(&exchange.head.headers, exchange.body);
                 Either::Left(ready(Ok(reply)))
             }
@@ -63,7 +66,8 @@ where
 /// # Errors
 /// The refusal of one that is not.
 pub fn verify(head: &request::Parts) -> Result<(), Refusal> {
-    if head.method == Method::CONNECT || head.method == Method::TRACE {
+    let is = |method: Method| head.method.as_str().eq_ignore_ascii_case(method.as_str());
+    if is(Method::CONNECT) || is(Method::TRACE) {
         let message = format!(
             "{} is not served here; send the request to QStash's API itself.",
             head.method

@@ -100,13 +100,15 @@ impl<C: Clock + Clone> Limiter<C> {
             .try_for_each(|buckets| buckets.charge(&charge, &self.clock))
     }
 
-    /// Charges what a cancel took beyond what it was charged for, as far as the buckets hold it.
-    pub fn settle(&self, charge: Charge<'_>, beyond: u64) {
+    /// Charges what a cancel took beyond what it was charged for, as far as the buckets hold it. Takes the charge as it
+    /// was made.
+    pub fn settle(&self, charge: Charge<'_>, cancelled: u64) {
         for buckets in self
             .applying(charge.operation)
             .filter(|buckets| buckets.limit.unit == Unit::Messages)
         {
-            buckets.drain(&buckets.key(&charge), beyond, &self.clock);
+            let charged = charge.messages.unwrap_or_else(|| buckets.limit.burst.get().into());
+            buckets.drain(&buckets.key(&charge), cancelled.saturating_sub(charged), &self.clock);
         }
     }
 
@@ -333,7 +335,7 @@ mod tests {
     fn what_went_beyond_the_charge_is_charged_afterwards() {
         let (limits, _) = limiter(Unit::Messages, 1, 100);
         limits.charge(charge("a", Some(10))).unwrap();
-        limits.settle(charge("a", Some(10)), 1000);
+        limits.settle(charge("a", Some(10)), 1010);
         assert_eq!(
             limits.charge(charge("a", Some(1))).unwrap_err().code(),
             Code::RateLimited

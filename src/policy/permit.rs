@@ -29,15 +29,13 @@ impl Verdict {
         }
     }
 
-    /// The verdict with a later refusal (a rate limit's) taken into account: it denies, or under monitor mode joins
-    /// what would have been denied.
+    /// The verdict with a limit's refusal taken into account, where it allowed so far.
     #[must_use]
     pub fn and(self, mode: Mode, later: Option<Refusal>) -> Self {
         match (self, later) {
-            (verdict, None) | (verdict @ Verdict::Deny(_), Some(_)) => verdict,
-            (_, Some(refusal)) if mode == Mode::Enforce => Verdict::Deny(refusal),
+            (Verdict::Allow(_), Some(refusal)) if mode == Mode::Enforce => Verdict::Deny(refusal),
             (Verdict::Allow(permit), Some(refusal)) => Verdict::WouldDeny(permit, refusal),
-            (Verdict::WouldDeny(permit, first), Some(refusal)) => Verdict::WouldDeny(permit, first.joined(refusal)),
+            (verdict, _) => verdict,
         }
     }
 }

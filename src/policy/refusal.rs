@@ -182,13 +182,4 @@ impl Refusal {
     pub fn limit(&self) -> Option<&Limited> {
         self.limit.as_ref()
     }
-
-    /// Both refusals in one, this one first.
-    #[must_use]
-    pub(super) fn joined(mut self, other: Refusal) -> Self {
-        self.others.push(other.first);
-        self.others.extend(other.others);
-        self.limit = self.limit.or(other.limit);
-        self
-    }
 }

@@ -162,9 +162,12 @@ impl Operations {
                 continue;
             }
             for operation in matching {
-                if !exact && treatment == Treatment::Allow && operation == Operation::MessagesBulkCancel {
-                    continue;
-                }
+                let lifts_guard = treatment == Treatment::Allow && operation == Operation::MessagesBulkCancel;
+                let treatment = if lifts_guard && !exact {
+                    Treatment::Guard
+                } else {
+                    treatment
+                };
                 let rank = Some((exact, pattern.len(), treatment == Treatment::Deny));
                 if rank > ranks[operation.index()] {
                     ranks[operation.index()] = rank;

@@ -15,8 +15,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
+use super::listener::pause_after;
 use crate::audit::Trail;
 use crate::qstash::credential::bearer_token;
 use crate::telemetry::Metrics;
@@ -36,19 +36,18 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Answers until `closing`.
-    pub async fn serve(self, listener: TcpListener, closing: CancellationToken) {
+    /// Answers as long as it is polled.
+    pub async fn serve(self, listener: TcpListener) {
         let admin = Arc::new(self);
         loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = closing.cancelled() => return,
+            let (stream, _) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    pause_after(&error).await;
+                    continue;
+                }
             };
-            let Ok((stream, _)) = accepted else {
-                tokio::task::yield_now().await;
-                continue;
-            };
-            let (admin, closing) = (Arc::clone(&admin), closing.clone());
+            let admin = Arc::clone(&admin);
             tokio::spawn(async move {
                 let service = service_fn(move |request| {
                     let answer = admin.answer(&request);
@@ -57,10 +56,8 @@ impl Admin {
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .serve_connection(TokioIo::new(stream), service);
-                tokio::select! {
-                    _ = connection => {}
-                    () = closing.cancelled() => {}
-                }
+                // A client of the admin port that breaks off is nobody's loss.
+                let _ = connection.await;
             });
         }
     }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use super::activity::{Activity, Expired, Timeouts};
 use super::drain::Drain;
 use super::io::ClientIo;
+use super::listener::pause_after;
 use super::settings::{Listen, Resources};
 use super::watch::{Ended, watch};
 use crate::layers::body::ReplyBody;
@@ -306,14 +307,5 @@ impl Body for Served {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// After running out of file descriptors, accepting again at once would only spin.
-async fn pause_after(error: &std::io::Error) {
-    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
-        tracing::warn!(%error, "a connection could not be accepted");
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

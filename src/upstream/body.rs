@@ -1,7 +1,7 @@
 //! Bodies in both directions: streamed, with a bound on standing still.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -92,12 +92,15 @@ impl Body for Upload {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let me = &mut *self;
         let polled = me.source.poll_frame(cx);
+        if let Some(progress) = &me.progress {
+            progress.waits_for_client(polled.is_pending());
+        }
         let frame = ready!(me.patience.bound(polled, cx));
         if let Some(progress) = &me.progress {
             match &frame {
                 None => progress.end(Progress::DONE),
                 Some(Ok(_)) if me.source.is_end_stream() => progress.end(Progress::DONE),
-                Some(Ok(_)) => {}
+                Some(Ok(_)) => progress.moved(),
                 Some(Err(BodyFault::Idle)) => progress.end(Progress::IDLE),
                 Some(Err(BodyFault::Broken)) => progress.end(Progress::BROKEN),
             }
@@ -128,6 +131,8 @@ impl Body for Upload {
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     state: AtomicU8,
+    frames: AtomicU64,
+    waiting: AtomicBool,
     ended: OnceLock<Instant>,
 }
 
@@ -141,6 +146,24 @@ impl Progress {
         (self.state.load(Ordering::Acquire) == Self::DONE)
             .then(|| self.ended.get().copied())
             .flatten()
+    }
+
+    /// How much was taken so far, in frames: whoever sees the same number twice has seen it stand still.
+    pub(super) fn frames(&self) -> u64 {
+        self.frames.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is the client that has to send more, which the body's own bound limits.
+    pub(super) fn is_waiting_for_client(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    fn waits_for_client(&self, waiting: bool) {
+        self.waiting.store(waiting, Ordering::Relaxed);
+    }
+
+    fn moved(&self) {
+        self.frames.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Why the body broke off, if it did.

@@ -153,13 +153,21 @@ impl Inner {
     ) -> Result<Response<hyper::body::Incoming>, Tried> {
         let mut answer = std::pin::pin!(sender.try_send_request(request));
         let mut wait = self.response_timeout;
+        let mut taken = 0;
         loop {
             let Ok(answer) = tokio::time::timeout(wait, answer.as_mut()).await else {
-                // The clock starts at the end of the request; until then, the body's own bound counts.
-                wait = match progress.map(Progress::done_at) {
-                    Some(None) => self.response_timeout,
-                    Some(Some(done)) => self.response_timeout.saturating_sub(done.elapsed()),
+                // The clock starts at the end of the request; before, with whatever the upstream takes of it.
+                wait = match progress {
                     None => Duration::ZERO,
+                    Some(progress) => match progress.done_at() {
+                        Some(done) => self.response_timeout.saturating_sub(done.elapsed()),
+                        None if progress.is_waiting_for_client() => self.response_timeout,
+                        None if progress.frames() == taken => Duration::ZERO,
+                        None => {
+                            taken = progress.frames();
+                            self.response_timeout
+                        }
+                    },
                 };
                 if wait.is_zero() {
                     return Err(Tried::Failed(SendError::Timeout(self.response_timeout)));

@@ -94,6 +94,31 @@ fn an_upstream_that_does_not_answer_is_a_gateway_timeout() {
 }
 
 #[test]
+fn an_upstream_that_takes_nothing_of_the_body_is_a_gateway_timeout() {
+    let held = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = std::sync::Arc::clone(&held);
+    // Keeps the connection open and reads nothing of it.
+    let upstream = Upstream::with(move |connection| kept.lock().unwrap().push(connection.stream));
+    let guard = Impatient::before(&upstream);
+    let mut client = Client::connect(guard.address);
+    let length = 64 * 1024 * 1024;
+    client.send(format!(
+        "POST /v2/publish/a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
+    ));
+    let mut stream = client.stream.try_clone().unwrap();
+    let sending = std::thread::spawn(move || {
+        // Ends when the guard gives up; how much went is of no interest.
+        let _ = stream.write_all(&vec![b'x'; length]);
+    });
+    let answer = client.answer();
+    assert_eq!((answer.status(), answer.code().as_str()), (504, "upstream_timeout"));
+    drop(client);
+    drop(guard.trail());
+    sending.join().unwrap();
+    assert_eq!(held.lock().unwrap().len(), 1);
+}
+
+#[test]
 fn the_response_timeout_counts_from_the_end_of_the_request() {
     let upstream = Upstream::json("{}");
     let guard = Impatient::before(&upstream);

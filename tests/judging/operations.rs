@@ -241,6 +241,7 @@ fn an_exact_name_beats_a_glob_and_a_longer_glob_a_shorter_one() {
         // A glob that allows does not lift the guard; the operation's own name does.
         (&[("*", Allow)], "messages.bulk_cancel", Guard),
         (&[("messages.*", Allow)], "messages.bulk_cancel", Guard),
+        (&[("*", Deny), ("messages.*", Allow)], "messages.bulk_cancel", Guard),
         (&[("messages.bulk_cancel", Allow)], "messages.bulk_cancel", Allow),
         (&[("messages.bulk_cancel", Deny)], "messages.bulk_cancel", Deny),
         (

@@ -23,6 +23,10 @@ const NARROWING: [&str; 8] = [
     "scheduleId",
 ];
 
+/// What an operator of a hosted upstream has to know about caps.
+pub(super) const HOSTED_IGNORES_COUNT: &str =
+    "hosted QStash has ignored `count` on filter cancels since September 2026; only messageIds bound a cancel there";
+
 pub(super) fn compile(mut section: Section<'_>, upstream: &Origin) -> Policy {
     let mode = section.value("mode", Mode::Enforce, |value| {
         let mode = values::one_of(value, &[("enforce", Mode::Enforce), ("monitor", Mode::Monitor)])?;
@@ -67,10 +71,7 @@ fn bulk_cancel(mut section: Section<'_>, upstream: &Origin) -> BulkCancel {
         value.fault(message);
     }
     if upstream.is_hosted_qstash() {
-        section.warn(
-            cap.as_ref(),
-            "hosted QStash has ignored `count` on filter cancels since September 2026; only messageIds bound a cancel there",
-        );
+        section.warn(cap.as_ref(), HOSTED_IGNORES_COUNT);
     }
     section.value("on_missing_cap", (), |value| {
         values::one_available(value, &[("deny", ())], &["apply_max_count"])
