@@ -14,7 +14,7 @@ use super::event::Event;
 use super::file::{OpenError, SetAside, TrailFile};
 use super::record::Record;
 use super::settings::{OnFailure, Settings, Sink};
-use super::writer::{Control, Entry, Output, StartError, Writer};
+use super::writer::{Close, Entry, Output, StartError, Writer};
 
 /// How many records may wait for the disk. One that finds no place has failed at once.
 const QUEUE: usize = 4096;
@@ -120,7 +120,7 @@ pub struct Trail {
 #[derive(Clone)]
 struct Channels {
     records: Sender<Entry>,
-    control: Sender<Control>,
+    close: Sender<Close>,
 }
 
 impl Trail {
@@ -170,12 +170,12 @@ impl Trail {
             (failure, _) => failure,
         };
         let (records, record_queue) = crossbeam_channel::bounded(QUEUE);
-        let (control, control_queue) = crossbeam_channel::unbounded();
+        let (close, close_queue) = crossbeam_channel::unbounded();
         thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || writer.run(&record_queue, &control_queue))
+            .spawn(move || writer.run(&record_queue, &close_queue))
             .map_err(StartFault::Thread)?;
-        trail.writer = Some(Channels { records, control });
+        trail.writer = Some(Channels { records, close });
         Ok(Opened {
             trail,
             set_aside,
@@ -228,20 +228,20 @@ impl Trail {
         }
     }
 
-    /// Opens the file again where it was moved away (by logrotate, say); the chain goes on in the new one.
-    ///
-    /// # Errors
-    /// The new file cannot be written; the trail has then failed and is tried again with the next record.
-    pub async fn reopen(&self) -> Result<(), TrailError> {
-        self.ask(Control::Reopen).await.map(drop)
-    }
-
     /// Writes what is queued and the `stopped` record, closes the file, and returns the head of the chain.
     ///
     /// # Errors
     /// The record could not be written in time. Records that follow fail.
     pub async fn close(&self, stopped: Record) -> Result<(u64, String), TrailError> {
-        self.ask(|reply| Control::Close(Box::new(stopped), reply)).await?;
+        if let Some(writer) = &self.writer {
+            let (reply, result) = oneshot::channel();
+            let close = Close {
+                record: Box::new(stopped),
+                reply,
+            };
+            writer.close.send(close).map_err(|_| TrailError::Closed)?;
+            self.result(result).await?;
+        }
         Ok(self.head())
     }
 
@@ -264,18 +264,6 @@ impl Trail {
                 TrySendError::Disconnected(_) => TrailError::Closed,
             }
         })
-    }
-
-    async fn ask(
-        &self,
-        control: impl FnOnce(oneshot::Sender<Result<Committed, TrailError>>) -> Control,
-    ) -> Result<Committed, TrailError> {
-        let Some(writer) = &self.writer else {
-            return Ok(Committed { seq: 0 });
-        };
-        let (reply, result) = oneshot::channel();
-        writer.control.send(control(reply)).map_err(|_| TrailError::Closed)?;
-        self.result(result).await
     }
 
     async fn result(

@@ -41,12 +41,10 @@ pub(super) struct Entry {
     pub(super) reply: Option<Reply>,
 }
 
-/// What else the writer can be asked for.
-pub(super) enum Control {
-    /// Look whether the file was moved away.
-    Reopen(Reply),
-    /// Write what is queued and this record, then end.
-    Close(Box<Record>, Reply),
+/// Asks the writer to write what is queued and this record, then to end.
+pub(super) struct Close {
+    pub(super) record: Box<Record>,
+    pub(super) reply: Reply,
 }
 
 /// Where lines go.
@@ -107,22 +105,18 @@ impl Writer {
         }
     }
 
-    pub(super) fn run(mut self, records: &Receiver<Entry>, control: &Receiver<Control>) {
+    pub(super) fn run(mut self, records: &Receiver<Entry>, closing: &Receiver<Close>) {
         loop {
             select! {
                 recv(records) -> entry => match entry {
                     Ok(entry) => self.write(std::iter::once(entry).chain(records.try_iter()).collect()),
                     Err(_) => return,
                 },
-                recv(control) -> asked => match asked {
-                    Ok(Control::Reopen(reply)) => {
-                        _ = reply.send(self.reopen());
-                        self.shared.stalled.store(false, Ordering::SeqCst);
-                    }
-                    Ok(Control::Close(record, reply)) => {
+                recv(closing) -> asked => match asked {
+                    Ok(close) => {
                         self.write(records.try_iter().collect());
-                        self.close(record, reply);
-                        return refuse_all(records, control);
+                        self.close(close);
+                        return refuse_all(records, closing);
                     }
                     Err(_) => return,
                 },
@@ -327,7 +321,7 @@ impl Writer {
         Ok(recovered)
     }
 
-    fn close(&mut self, record: Box<Record>, reply: Reply) {
+    fn close(&mut self, Close { record, reply }: Close) {
         let (sender, mut receiver) = oneshot::channel();
         self.retried = false;
         self.write(VecDeque::from([Entry {
@@ -346,15 +340,15 @@ impl Writer {
 
 /// Answers all who come after the end, until the last handle is gone: what stands in a bounded channel when its receiver
 /// goes is dropped with the channel, and whoever sent it would wait for as long as there are handles.
-fn refuse_all(records: &Receiver<Entry>, control: &Receiver<Control>) {
+fn refuse_all(records: &Receiver<Entry>, closing: &Receiver<Close>) {
     loop {
         let reply = select! {
             recv(records) -> entry => match entry {
                 Ok(entry) => entry.reply,
                 Err(_) => return,
             },
-            recv(control) -> asked => match asked {
-                Ok(Control::Reopen(reply) | Control::Close(_, reply)) => Some(reply),
+            recv(closing) -> asked => match asked {
+                Ok(close) => Some(close.reply),
                 Err(_) => return,
             },
         };
