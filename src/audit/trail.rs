@@ -158,7 +158,7 @@ impl Trail {
             Sink::Stdout => Output::Stdout,
             Sink::File(path) => Output::Unopened(TrailFile::new(path, settings)),
         };
-        let mut writer = Writer::new(output, instance, shared, started);
+        let mut writer = Writer::new(output, instance, settings.on_failure, shared, started);
         let (set_aside, failure) = match writer.start() {
             Ok(recovered) => (recovered.and_then(|recovered| recovered.set_aside), None),
             Err(StartError::Open(e @ OpenError::Locked(_))) => return Err(e.into()),
@@ -185,10 +185,11 @@ impl Trail {
 
     /// Writes a record and waits until it is in the trail, at most `audit.write_timeout`.
     ///
-    /// An `intent` that comes through after its waiter gave up is followed by an `outcome` with result `unsent`: the
-    /// caller refuses its request on every error, and has nothing to record. An `outcome` is kept after an error and
-    /// written as soon as the trail can be; it must not be committed again. Needs a runtime with a timer; must be
-    /// awaited to its end, in a task of its own if the client may leave.
+    /// With `audit.on_failure: deny`, an `intent` that comes through after its waiter gave up is followed by an `outcome`
+    /// with result `unsent`: the caller refuses its request on every error, and has nothing to record. With `allow` such
+    /// an intent stands as it is: the request goes on, and the caller records its outcome. An `outcome` is kept after an
+    /// error and written as soon as the trail can be; it must not be committed again. Needs a runtime with a timer; must
+    /// be awaited to its end, in a task of its own if the client may leave.
     ///
     /// # Errors
     /// The record is not in the trail, or not in time.

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use qstash_guard::audit::{Durability, Event, OnFailure, Record, Settings, Sink, StartFault, TrailError};
+use qstash_guard::audit::{
+    Durability, Event, OnFailure, Outcome, Record, Settings, Sink, StartFault, Trail, TrailError,
+};
 use uuid::Uuid;
 
 use super::support::*;
@@ -88,13 +90,7 @@ async fn an_intent_that_comes_too_late_is_unsent() {
     assert!(before.elapsed() < settings.write_timeout);
     assert_eq!(trail.commit(request(Event::Denied, 3)).await, Err(TrailError::Timeout));
     watch.shut(false);
-    let closed = loop {
-        match trail.close(Record::new(Event::Stopped)).await {
-            Err(TrailError::Timeout) => {}
-            other => break other,
-        }
-    };
-    assert!(matches!(closed, Ok(_) | Err(TrailError::Closed)), "{closed:?}");
+    stop_in_the_end(&trail).await;
     assert_eq!(intact(&folder.verify()), 5);
     assert_eq!(
         events(&folder.file()),
@@ -108,6 +104,54 @@ async fn an_intent_that_comes_too_late_is_unsent() {
         "the intent reached the disk after audit.write_timeout; the request was refused"
     );
     assert!(folder.verify().chains[0].open.is_empty());
+}
+
+#[tokio::test]
+async fn with_allow_an_intent_that_comes_too_late_has_only_its_own_outcome() {
+    let folder = Folder::new();
+    let watch = Arc::new(Watch::default());
+    let settings = Settings {
+        write_timeout: Duration::from_millis(50),
+        on_failure: OnFailure::Allow,
+        ..settings(&folder.file())
+    };
+    let trail = open_with(&settings, &watch).expect("opened").trail;
+    watch.shut(true);
+    // Whether the second is written together with the first or waits in the queue, both waiters give up.
+    let (first, second) = tokio::join!(
+        trail.commit(request(Event::Intent, 1)),
+        trail.commit(request(Event::Intent, 2)),
+    );
+    assert_eq!((first, second), (Err(TrailError::Timeout), Err(TrailError::Timeout)));
+    for number in 1..=2 {
+        let outcome = Record {
+            result: Some(Outcome::Completed),
+            ..request(Event::Outcome, number)
+        };
+        trail.submit(outcome).expect("queued");
+    }
+    watch.shut(false);
+    stop_in_the_end(&trail).await;
+    assert_eq!(intact(&folder.verify()), 6);
+    assert_eq!(
+        events(&folder.file()),
+        ["started", "intent", "intent", "outcome", "outcome", "stopped"]
+    );
+    for outcome in &lines(&folder.file())[3..5] {
+        assert_eq!(outcome["result"], "completed");
+    }
+    assert!(folder.verify().chains[0].open.is_empty());
+}
+
+/// Closes a trail whose `write_timeout` may be too short for that.
+async fn stop_in_the_end(trail: &Trail) {
+    let closed = loop {
+        match trail.close(Record::new(Event::Stopped)).await {
+            Err(TrailError::Timeout) => {}
+            other => break other,
+        }
+    };
+    assert!(matches!(closed, Ok(_) | Err(TrailError::Closed)), "{closed:?}");
 }
 
 /// A file system with room for 64 KiB.
