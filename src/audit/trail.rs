@@ -197,8 +197,9 @@ impl Trail {
         let Some(writer) = &self.writer else {
             return Ok(Committed { seq: 0 });
         };
-        if record.event == Event::Intent && self.shared.stalled.load(Ordering::SeqCst) {
-            // The writer hangs in the disk: every further request would wait in vain.
+        if !record.is_owed() && self.shared.stalled.load(Ordering::SeqCst) {
+            // The writer hangs in the disk: every further request would wait in vain, and what must not be lost needs
+            // the places in the queue.
             return Err(TrailError::Timeout);
         }
         let (reply, result) = oneshot::channel();

@@ -378,7 +378,7 @@ pub(super) enum StartError {
 
 impl Record {
     /// Whether the record must come into the trail, even if later, and whether or not anybody waits for it.
-    fn is_owed(&self) -> bool {
+    pub(super) fn is_owed(&self) -> bool {
         matches!(self.event, Event::Started | Event::Rotated | Event::Outcome)
     }
 }
