@@ -379,7 +379,10 @@ pub(super) enum StartError {
 impl Record {
     /// Whether the record must come into the trail, even if later, and whether or not anybody waits for it.
     pub(super) fn is_owed(&self) -> bool {
-        matches!(self.event, Event::Started | Event::Rotated | Event::Outcome)
+        matches!(
+            self.event,
+            Event::Started | Event::Rotated | Event::Outcome | Event::DenialsSuppressed
+        )
     }
 }
 

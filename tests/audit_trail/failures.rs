@@ -269,6 +269,9 @@ async fn with_allow_a_trail_that_cannot_be_opened_is_tried_again() {
     };
     let opened = open_with(&allow, &Arc::default()).expect("opened");
     assert!(opened.failure.is_some() && opened.trail.is_failed());
+    // What is counted once must not be lost, whatever its caller is told.
+    let suppressed = Record::new(Event::DenialsSuppressed);
+    assert!(opened.trail.commit(suppressed).await.is_err());
     fs::remove_file(folder.0.join("missing")).expect("removed");
     let deadline = Instant::now() + Duration::from_secs(20);
     while opened.trail.commit(Record::new(Event::Denied)).await.is_err() {
@@ -276,7 +279,7 @@ async fn with_allow_a_trail_that_cannot_be_opened_is_tried_again() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     stop(&opened.trail).await;
-    assert_eq!(events(&path), ["started", "denied", "stopped"]);
+    assert_eq!(events(&path), ["started", "denials_suppressed", "denied", "stopped"]);
 }
 
 #[tokio::test]
