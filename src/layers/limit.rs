@@ -10,6 +10,7 @@ use tower::{Layer, Service};
 use super::exchange::Reply;
 use super::linger::linger_unread;
 use super::passage::{Judged, Selected};
+use crate::audit::SelectionRecord;
 use crate::limits::Charge;
 use crate::policy::Verdict;
 use crate::telemetry::Metrics;
@@ -71,7 +72,7 @@ where
                 let subject = super::exchange::Subject::of(&judged.head, &judged.origin);
                 let mut reply = Reply::refused(&subject, judged.operation, refusal);
                 if let (Some(record), Some(selected)) = (&mut reply.denied, &judged.selected) {
-                    record.selection = Some(selected.to_record(Selected::IDS_OF_A_DENIAL));
+                    record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
                 }
                 linger_unread(&judged.head.headers, judged.body);
                 Either::Left(ready(Ok(reply)))
