@@ -65,7 +65,10 @@ impl Writer {
         let surplus = match file.surplus() {
             Ok(surplus) if surplus.is_empty() => return,
             Ok(surplus) => surplus,
-            Err(_) => return self.shared.observe.failed(),
+            Err(error) => {
+                tracing::warn!(%error, "old files of the audit trail cannot be looked through; they stay");
+                return self.shared.observe.failed();
+            }
         };
         let files: Vec<String> = surplus
             .iter()
@@ -99,9 +102,10 @@ impl Writer {
             return;
         }
         if let Output::File(file) = &mut self.output
-            && file.remove(&surplus).is_err()
+            && let Err(error) = file.remove(&surplus)
         {
             // They go with the next rotation, and are named again.
+            tracing::warn!(%error, "old files of the audit trail cannot be removed; the next rotation tries again");
             self.shared.observe.failed();
         }
     }
