@@ -376,16 +376,6 @@ pub(super) enum StartError {
     Write(TrailError),
 }
 
-impl Record {
-    /// Whether the record must come into the trail, even if later, and whether or not anybody waits for it.
-    pub(super) fn is_owed(&self) -> bool {
-        matches!(
-            self.event,
-            Event::Started | Event::Rotated | Event::Outcome | Event::DenialsSuppressed
-        )
-    }
-}
-
 impl Recovered {
     /// What was found, for the `started` record.
     fn describe(&self) -> String {
