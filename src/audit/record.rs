@@ -66,6 +66,14 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether the record must come into the trail, even if later, and whether or not anybody waits for it.
+    pub(super) fn is_owed(&self) -> bool {
+        matches!(
+            self.event,
+            Event::Started | Event::Rotated | Event::Outcome | Event::DenialsSuppressed
+        )
+    }
+
     /// A record of an event, all else absent.
     pub fn new(event: Event) -> Self {
         Record {

@@ -14,7 +14,7 @@ use super::event::Event;
 use super::file::{OpenError, SetAside, TrailFile};
 use super::record::Record;
 use super::settings::{OnFailure, Settings, Sink};
-use super::writer::{Control, Entry, Output, StartError, Writer};
+use super::writer::{Close, Entry, Output, StartError, Writer};
 
 /// How many records may wait for the disk. One that finds no place has failed at once.
 const QUEUE: usize = 4096;
@@ -120,7 +120,7 @@ pub struct Trail {
 #[derive(Clone)]
 struct Channels {
     records: Sender<Entry>,
-    control: Sender<Control>,
+    close: Sender<Close>,
 }
 
 impl Trail {
@@ -158,7 +158,7 @@ impl Trail {
             Sink::Stdout => Output::Stdout,
             Sink::File(path) => Output::Unopened(TrailFile::new(path, settings)),
         };
-        let mut writer = Writer::new(output, instance, shared, started);
+        let mut writer = Writer::new(output, instance, settings.on_failure, shared, started);
         let (set_aside, failure) = match writer.start() {
             Ok(recovered) => (recovered.and_then(|recovered| recovered.set_aside), None),
             Err(StartError::Open(e @ OpenError::Locked(_))) => return Err(e.into()),
@@ -170,12 +170,12 @@ impl Trail {
             (failure, _) => failure,
         };
         let (records, record_queue) = crossbeam_channel::bounded(QUEUE);
-        let (control, control_queue) = crossbeam_channel::unbounded();
+        let (close, close_queue) = crossbeam_channel::unbounded();
         thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || writer.run(&record_queue, &control_queue))
+            .spawn(move || writer.run(&record_queue, &close_queue))
             .map_err(StartFault::Thread)?;
-        trail.writer = Some(Channels { records, control });
+        trail.writer = Some(Channels { records, close });
         Ok(Opened {
             trail,
             set_aside,
@@ -185,10 +185,12 @@ impl Trail {
 
     /// Writes a record and waits until it is in the trail, at most `audit.write_timeout`.
     ///
-    /// An `intent` that comes through after its waiter gave up is followed by an `outcome` with result `unsent`: the
-    /// caller refuses its request on every error, and has nothing to record. An `outcome` is kept after an error and
-    /// written as soon as the trail can be; it must not be committed again. Needs a runtime with a timer; must be
-    /// awaited to its end, in a task of its own if the client may leave.
+    /// With `audit.on_failure: deny`, an `intent` that comes through after its waiter gave up is followed by an `outcome`
+    /// with result `unsent`: the caller refuses its request on every error, and has nothing to record. With `allow` such
+    /// an intent stands as it is: the request goes on, and the caller records its outcome. An `outcome` and
+    /// `denials_suppressed` are kept after an error and written as soon as the trail can be; they must not be committed
+    /// again. Needs a runtime with a timer; must
+    /// be awaited to its end, in a task of its own if the client may leave.
     ///
     /// # Errors
     /// The record is not in the trail, or not in time.
@@ -196,8 +198,9 @@ impl Trail {
         let Some(writer) = &self.writer else {
             return Ok(Committed { seq: 0 });
         };
-        if record.event == Event::Intent && self.shared.stalled.load(Ordering::SeqCst) {
-            // The writer hangs in the disk: every further request would wait in vain.
+        if !record.is_owed() && self.shared.stalled.load(Ordering::SeqCst) {
+            // The writer hangs in the disk: every further request would wait in vain, and what must not be lost needs
+            // the places in the queue.
             return Err(TrailError::Timeout);
         }
         let (reply, result) = oneshot::channel();
@@ -228,20 +231,20 @@ impl Trail {
         }
     }
 
-    /// Opens the file again where it was moved away (by logrotate, say); the chain goes on in the new one.
-    ///
-    /// # Errors
-    /// The new file cannot be written; the trail has then failed and is tried again with the next record.
-    pub async fn reopen(&self) -> Result<(), TrailError> {
-        self.ask(Control::Reopen).await.map(drop)
-    }
-
     /// Writes what is queued and the `stopped` record, closes the file, and returns the head of the chain.
     ///
     /// # Errors
     /// The record could not be written in time. Records that follow fail.
     pub async fn close(&self, stopped: Record) -> Result<(u64, String), TrailError> {
-        self.ask(|reply| Control::Close(Box::new(stopped), reply)).await?;
+        if let Some(writer) = &self.writer {
+            let (reply, result) = oneshot::channel();
+            let close = Close {
+                record: Box::new(stopped),
+                reply,
+            };
+            writer.close.send(close).map_err(|_| TrailError::Closed)?;
+            self.result(result).await?;
+        }
         Ok(self.head())
     }
 
@@ -264,18 +267,6 @@ impl Trail {
                 TrySendError::Disconnected(_) => TrailError::Closed,
             }
         })
-    }
-
-    async fn ask(
-        &self,
-        control: impl FnOnce(oneshot::Sender<Result<Committed, TrailError>>) -> Control,
-    ) -> Result<Committed, TrailError> {
-        let Some(writer) = &self.writer else {
-            return Ok(Committed { seq: 0 });
-        };
-        let (reply, result) = oneshot::channel();
-        writer.control.send(control(reply)).map_err(|_| TrailError::Closed)?;
-        self.result(result).await
     }
 
     async fn result(

@@ -20,6 +20,7 @@ use super::chain::Head;
 use super::event::Event;
 use super::file::{OpenError, Recovered, TrailFile};
 use super::record::Record;
+use super::settings::OnFailure;
 use super::tail::MAX_LINE;
 use super::trail::{Committed, Shared, TrailError};
 
@@ -41,12 +42,10 @@ pub(super) struct Entry {
     pub(super) reply: Option<Reply>,
 }
 
-/// What else the writer can be asked for.
-pub(super) enum Control {
-    /// Look whether the file was moved away.
-    Reopen(Reply),
-    /// Write what is queued and this record, then end.
-    Close(Box<Record>, Reply),
+/// Asks the writer to write what is queued and this record, then to end.
+pub(super) struct Close {
+    pub(super) record: Box<Record>,
+    pub(super) reply: Reply,
 }
 
 /// Where lines go.
@@ -60,6 +59,8 @@ pub(super) enum Output {
 pub(super) struct Writer {
     pub(super) output: Output,
     pub(super) instance: String,
+    /// What a waiter that gave up has done with its request.
+    on_failure: OnFailure,
     pub(super) shared: Arc<Shared>,
     /// The last confirmed line.
     head: Head,
@@ -76,10 +77,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(output: Output, instance: String, shared: Arc<Shared>, started: Record) -> Self {
+    pub(super) fn new(
+        output: Output,
+        instance: String,
+        on_failure: OnFailure,
+        shared: Arc<Shared>,
+        started: Record,
+    ) -> Self {
         Writer {
             output,
             instance,
+            on_failure,
             shared,
             head: Head::GENESIS,
             staged_head: Head::GENESIS,
@@ -107,22 +115,18 @@ impl Writer {
         }
     }
 
-    pub(super) fn run(mut self, records: &Receiver<Entry>, control: &Receiver<Control>) {
+    pub(super) fn run(mut self, records: &Receiver<Entry>, closing: &Receiver<Close>) {
         loop {
             select! {
                 recv(records) -> entry => match entry {
                     Ok(entry) => self.write(std::iter::once(entry).chain(records.try_iter()).collect()),
                     Err(_) => return,
                 },
-                recv(control) -> asked => match asked {
-                    Ok(Control::Reopen(reply)) => {
-                        _ = reply.send(self.reopen());
-                        self.shared.stalled.store(false, Ordering::SeqCst);
-                    }
-                    Ok(Control::Close(record, reply)) => {
+                recv(closing) -> asked => match asked {
+                    Ok(close) => {
                         self.write(records.try_iter().collect());
-                        self.close(record, reply);
-                        return refuse_all(records, control);
+                        self.close(close);
+                        return refuse_all(records, closing);
                     }
                     Err(_) => return,
                 },
@@ -132,9 +136,11 @@ impl Writer {
 
     /// Writes a batch and answers each who waits.
     pub(super) fn write(&mut self, mut batch: VecDeque<Entry>) {
-        // An intent whose waiter gave up while it was queued: its request was refused, and nothing is written.
-        let given_up = |entry: &Entry| entry.reply.as_ref().is_some_and(Reply::is_closed);
-        batch.retain(|entry| entry.record.event != Event::Intent || !given_up(entry));
+        if self.on_failure == OnFailure::Deny {
+            // An intent whose waiter gave up while it was queued: its request was refused, and nothing is written.
+            let given_up = |entry: &Entry| entry.reply.as_ref().is_some_and(Reply::is_closed);
+            batch.retain(|entry| entry.record.event != Event::Intent || !given_up(entry));
+        }
         if let Err(error) = self.ready() {
             for entry in batch {
                 self.refuse(entry, &error, false);
@@ -143,31 +149,29 @@ impl Writer {
             return;
         }
         loop {
-            while self.failure.is_none()
-                && let Some(record) = self.owed.pop_front()
-            {
-                self.stage(Entry {
-                    record: Box::new(record),
-                    reply: None,
-                });
-            }
+            self.stage_owed();
             let Some(entry) = batch.pop_front() else { break };
             self.stage(entry);
         }
         self.flush();
         // A flush may show that a waiter had given up, and so leave an outcome to be written.
         while self.failure.is_none() && !self.owed.is_empty() {
-            while self.failure.is_none()
-                && let Some(record) = self.owed.pop_front()
-            {
-                self.stage(Entry {
-                    record: Box::new(record),
-                    reply: None,
-                });
-            }
+            self.stage_owed();
             self.flush();
         }
         self.shared.stalled.store(false, Ordering::SeqCst);
+    }
+
+    /// Appends what is owed, for as long as nothing fails.
+    fn stage_owed(&mut self) {
+        while self.failure.is_none()
+            && let Some(record) = self.owed.pop_front()
+        {
+            self.stage(Entry {
+                record: Box::new(record),
+                reply: None,
+            });
+        }
     }
 
     /// Appends a record to the buffer, after what has to come before it.
@@ -246,8 +250,10 @@ impl Writer {
         for (seq, entry) in (first..).zip(self.staged.drain(..)) {
             observe.record(entry.record.event);
             let Some(reply) = entry.reply else { continue };
-            // The sending fails exactly where the waiter has given up and refused the request.
-            if reply.send(Ok(Committed { seq })).is_err() && entry.record.event == Event::Intent {
+            // The sending fails exactly where the waiter has given up. With `deny` it refused the request; with `allow`
+            // the request went on, and its own outcome follows.
+            let late = reply.send(Ok(Committed { seq })).is_err();
+            if late && entry.record.event == Event::Intent && self.on_failure == OnFailure::Deny {
                 self.owed.push_back(entry.record.unsent());
             }
         }
@@ -327,7 +333,7 @@ impl Writer {
         Ok(recovered)
     }
 
-    fn close(&mut self, record: Box<Record>, reply: Reply) {
+    fn close(&mut self, Close { record, reply }: Close) {
         let (sender, mut receiver) = oneshot::channel();
         self.retried = false;
         self.write(VecDeque::from([Entry {
@@ -346,15 +352,15 @@ impl Writer {
 
 /// Answers all who come after the end, until the last handle is gone: what stands in a bounded channel when its receiver
 /// goes is dropped with the channel, and whoever sent it would wait for as long as there are handles.
-fn refuse_all(records: &Receiver<Entry>, control: &Receiver<Control>) {
+fn refuse_all(records: &Receiver<Entry>, closing: &Receiver<Close>) {
     loop {
         let reply = select! {
             recv(records) -> entry => match entry {
                 Ok(entry) => entry.reply,
                 Err(_) => return,
             },
-            recv(control) -> asked => match asked {
-                Ok(Control::Reopen(reply) | Control::Close(_, reply)) => Some(reply),
+            recv(closing) -> asked => match asked {
+                Ok(close) => Some(close.reply),
                 Err(_) => return,
             },
         };
@@ -368,13 +374,6 @@ fn refuse_all(records: &Receiver<Entry>, control: &Receiver<Control>) {
 pub(super) enum StartError {
     Open(OpenError),
     Write(TrailError),
-}
-
-impl Record {
-    /// Whether the record must come into the trail, even if later, and whether or not anybody waits for it.
-    fn is_owed(&self) -> bool {
-        matches!(self.event, Event::Started | Event::Rotated | Event::Outcome)
-    }
 }
 
 impl Recovered {

@@ -25,7 +25,7 @@ use super::body::ReplyBody;
 use super::exchange::{Origin, Reply, Subject, note_refusal};
 use super::owed::Owed;
 use super::passage::{Judged, Outbound, Selected};
-use crate::audit::{Decision, Event, OnFailure, Outcome, Record, Trail};
+use crate::audit::{Decision, Event, OnFailure, Outcome, Record, SelectionRecord, Trail};
 use crate::limits::Charge;
 use crate::policy::{Code, Permit, Refusal, Treatment, Verdict};
 use crate::qstash::operation::Operation;
@@ -142,7 +142,7 @@ impl AuditCancelLayer {
                     let subject = Subject::of(&head, &origin);
                     let mut reply = Reply::refused_as(request_id, &subject, operation, refusal);
                     if let (Some(record), Some(selected)) = (&mut reply.denied, &selected) {
-                        record.selection = Some(selected.to_record(Selected::IDS_OF_A_DENIAL));
+                        record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
                     }
                     return reply;
                 }

@@ -15,6 +15,7 @@ use tower::{Layer, Service};
 use super::exchange::{Reply, Subject};
 use super::linger::linger;
 use super::passage::{Inspection, Judged, Pending, Selected};
+use crate::audit::SelectionRecord;
 use crate::policy::{Code, Verdict, Violation, bulk_cancel, malformed_selection};
 use crate::qstash::selection;
 use crate::upstream::{Source, Upload};
@@ -110,7 +111,7 @@ where
                 Verdict::Deny(refusal) => {
                     let mut reply = Reply::refused(&Subject::of(&head, &origin), operation, refusal);
                     if let (Some(record), Some(selected)) = (&mut reply.denied, &selected) {
-                        record.selection = Some(selected.to_record(Selected::IDS_OF_A_DENIAL));
+                        record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
                     }
                     linger(Upload::new(source, settings.body_idle));
                     Ok(reply)

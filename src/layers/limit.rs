@@ -10,6 +10,7 @@ use tower::{Layer, Service};
 use super::exchange::{Reply, Subject};
 use super::linger::linger_unread;
 use super::passage::{Judged, Selected};
+use crate::audit::SelectionRecord;
 use crate::limits::Charge;
 use crate::policy::Verdict;
 use crate::telemetry::Metrics;
@@ -77,7 +78,7 @@ where
                 let subject = Subject::of(&judged.head, &judged.origin);
                 let mut reply = Reply::refused(&subject, judged.operation, refusal);
                 if let (Some(record), Some(selected)) = (&mut reply.denied, &judged.selected) {
-                    record.selection = Some(selected.to_record(Selected::IDS_OF_A_DENIAL));
+                    record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
                 }
                 linger_unread(&judged.head.headers, judged.body);
                 Either::Left(ready(Ok(reply)))

@@ -86,9 +86,6 @@ pub struct Outbound {
 }
 
 impl Selected {
-    /// How many ids the record of a denial holds.
-    pub const IDS_OF_A_DENIAL: usize = 100;
-
     /// The selection as records hold it, with this many ids at most.
     pub fn to_record(&self, max_ids: usize) -> SelectionRecord {
         SelectionRecord::new(&self.selection, self.kind, max_ids)

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Entry, Output, Writer};
 use crate::audit::event::Event;
 use crate::audit::record::Record;
-use crate::audit::trail::{Committed, TrailError};
+use crate::audit::trail::TrailError;
 
 impl Writer {
     /// Moves the full file away and begins the next one with `rotated`, then prunes.
@@ -65,7 +65,10 @@ impl Writer {
         let surplus = match file.surplus() {
             Ok(surplus) if surplus.is_empty() => return,
             Ok(surplus) => surplus,
-            Err(_) => return self.shared.observe.failed(),
+            Err(error) => {
+                tracing::warn!(%error, "old files of the audit trail cannot be looked through; they stay");
+                return self.shared.observe.failed();
+            }
         };
         let files: Vec<String> = surplus
             .iter()
@@ -99,40 +102,11 @@ impl Writer {
             return;
         }
         if let Output::File(file) = &mut self.output
-            && file.remove(&surplus).is_err()
+            && let Err(error) = file.remove(&surplus)
         {
             // They go with the next rotation, and are named again.
+            tracing::warn!(%error, "old files of the audit trail cannot be removed; the next rotation tries again");
             self.shared.observe.failed();
-        }
-    }
-
-    pub(super) fn reopen(&mut self) -> Result<Committed, TrailError> {
-        self.ready()?;
-        let head = self.head;
-        let Output::File(file) = &mut self.output else {
-            return Ok(Committed { seq: head.seq });
-        };
-        match file.reopen_if_moved(&head) {
-            Ok(false) => {}
-            Ok(true) => {
-                let detail = format!(
-                    "follows a file that was moved away (up to record {}, head {})",
-                    head.seq, head.hash
-                );
-                self.begin(Record {
-                    detail: Some(detail),
-                    ..Record::new(Event::Rotated)
-                });
-            }
-            Err(e) => {
-                let error = TrailError::Write(e.to_string());
-                self.fail(error.clone());
-                return Err(error);
-            }
-        }
-        match &self.failure {
-            None => Ok(Committed { seq: self.head.seq }),
-            Some((error, _)) => Err(error.clone()),
         }
     }
 }
