@@ -186,7 +186,7 @@ impl AuditCancelLayer {
             }
             if let Some(refusal) = would_deny {
                 reply.decision = Decision::WouldDeny;
-                reply.refusal = Some(refusal);
+                reply.refusal = Some(Box::new(refusal));
             }
             reply
         });
@@ -273,7 +273,7 @@ impl AuditCancelLayer {
         }
         if let Some(refusal) = would_deny {
             reply.decision = Decision::WouldDeny;
-            reply.refusal = Some(refusal);
+            reply.refusal = Some(Box::new(refusal));
         }
         reply
     }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::Either;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use tower::Service;
 
 use super::exchange::{Exchange, Reply, Subject};
@@ -86,7 +86,12 @@ where
 
 /// Whether a header is there that some servers let overrule the method.
 pub fn has_method_override(headers: &HeaderMap) -> bool {
-    METHOD_OVERRIDES.iter().any(|name| headers.contains_key(*name))
+    METHOD_OVERRIDES.iter().any(|name| headers.contains_key(name))
 }
 
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-method-override", "x-http-method"];
+// Made once: looking a header up by text would parse its name each time.
+static METHOD_OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-http-method"),
+];

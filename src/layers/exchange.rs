@@ -62,7 +62,7 @@ pub struct Reply {
     /// What was decided.
     pub decision: Decision,
     /// Why the guard answers itself, or what it would have refused.
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<Box<Refusal>>,
     /// The record to write for a refusal, once.
     pub denied: Option<Box<Record>>,
 }
@@ -87,7 +87,7 @@ impl Reply {
             response,
             operation,
             decision: Decision::Allow,
-            refusal: Some(refusal),
+            refusal: Some(Box::new(refusal)),
             denied: None,
         }
     }
@@ -106,7 +106,7 @@ impl Reply {
             response: respond::refusal(&refusal, request_id),
             operation,
             decision: Decision::Deny,
-            refusal: Some(refusal),
+            refusal: Some(Box::new(refusal)),
             denied: Some(Box::new(record)),
         }
     }

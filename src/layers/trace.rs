@@ -13,7 +13,6 @@ use tower::{Layer, Service};
 use super::body::ReplyBody;
 use super::exchange::{Exchange, Reply};
 use crate::audit::Decision;
-use crate::policy::Refusal;
 use crate::telemetry::Metrics;
 
 /// Layer of [`Trace`].
@@ -82,7 +81,7 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for Traced<F> {
         let this = self.project();
         let Ok(reply) = ready!(this.inner.poll(cx));
         let took = this.started.elapsed();
-        let code = reply.refusal.as_ref().map(Refusal::code);
+        let code = reply.refusal.as_ref().map(|refusal| refusal.code());
         this.metrics.request(reply.operation, reply.decision, code, took);
         let (operation, status, decision) = (reply.operation, reply.response.status(), reply.decision);
         let ms = took.as_secs_f64() * 1e3;
