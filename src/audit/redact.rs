@@ -7,16 +7,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::qstash::operation::Operation;
 use crate::qstash::query;
-use crate::qstash::selection::TOKEN_PARAMETER;
+use crate::qstash::selection::{LONGEST_PARAMETER, TOKEN_PARAMETER};
 
 /// What stands in for what is left out.
 const HIDDEN: &str = "***";
 
 /// The longest string of a request in a record, bytes.
 const MAX_LENGTH: usize = 1024;
-
-/// The longest parameter name that is shown, bytes; a longer one may be a token in the wrong place.
-const MAX_NAME: usize = 64;
 
 /// A name at least this long with nothing but padding for its value may be a token in the wrong place.
 const TOKEN_LIKE_NAME: usize = 16;
@@ -180,7 +177,8 @@ fn destination_name(shown: &mut String, raw: &str) {
     let (name, rest) = raw
         .split_once('/')
         .map_or((raw, None), |(name, rest)| (name, Some(rest)));
-    let plain = name.len() <= MAX_NAME && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let plain =
+        name.len() <= LONGEST_PARAMETER && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     shown.push_str(if plain { name } else { HIDDEN });
     match rest {
         None => {}
@@ -232,7 +230,7 @@ fn pair(shown: &mut String, raw: &str, of_destination: bool) {
         _ = write!(shown, "{name}={}", raw_value(known, value));
         return;
     }
-    let plain = name.len() <= MAX_NAME
+    let plain = name.len() <= LONGEST_PARAMETER
         && name
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"-_.%[]".contains(&b));

@@ -378,9 +378,12 @@ pub fn quoted(name: &str) -> String {
 /// A parameter's name as a request gives it, [`quoted`]. One longer than any parameter's is told by its length alone: it
 /// may be a token that went where a name belongs.
 pub fn quoted_parameter(name: &str) -> String {
-    const LONGEST: usize = 24;
     match name.chars().count() {
-        0..=LONGEST => quoted(name),
+        0..=LONGEST_PARAMETER => quoted(name),
         length => format!("`…` (a name of {length} characters)"),
     }
 }
+
+/// The longest name of a parameter that is shown, in characters: QStash's own are shorter, and a longer one may be a
+/// token in the wrong place.
+pub const LONGEST_PARAMETER: usize = 24;
