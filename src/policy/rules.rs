@@ -56,6 +56,7 @@ pub struct BulkCancel {
 impl Default for BulkCancel {
     /// The strict default: a narrowing filter and a cap of 100, or at most 100 ids.
     fn default() -> Self {
+        // Behind a gateway, the caller's address matches everything that went through it.
         let weak = ["callerIp", "callerIP"];
         let narrowing = MESSAGE_FILTERS
             .iter()

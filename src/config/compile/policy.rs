@@ -10,19 +10,6 @@ use crate::qstash::operation::Operation;
 use crate::qstash::selection::{MESSAGE_FILTERS, Parameters, TOKEN_PARAMETER, quoted};
 use crate::upstream::Origin;
 
-/// The filters that narrow a cancel unless the file says otherwise. `callerIp` is none of them: behind a gateway it
-/// matches everything that went through.
-const NARROWING: [&str; 8] = [
-    "topicName",
-    "queueName",
-    "url",
-    "host",
-    "path",
-    "label",
-    "flowControlKey",
-    "scheduleId",
-];
-
 /// What an operator of a hosted upstream has to know about caps.
 pub(super) const HOSTED_IGNORES_COUNT: &str =
     "hosted QStash has ignored `count` on filter cancels since September 2026; only messageIds bound a cancel there";
@@ -85,7 +72,7 @@ fn bulk_cancel(mut section: Section<'_>, upstream: &Origin) -> BulkCancel {
             Ok(usize::try_from(number).unwrap_or(MAX_MESSAGE_IDS))
         }),
         allowed_filters: section.value("allowed_filters", None, allowed_filters),
-        narrowing_filters: section.value("narrowing_filters", NARROWING.map(str::to_owned).to_vec(), |value| {
+        narrowing_filters: section.value("narrowing_filters", BulkCancel::default().narrowing_filters, |value| {
             let names = value.list("a list of filters like `[queueName, label]`, or `[]` for none", filter)?;
             Ok(unique(names))
         }),
