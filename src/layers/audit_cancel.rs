@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use http::Request;
 use http::header::CONTENT_ENCODING;
 use http_body::Body;
 use tokio_util::task::TaskTracker;
@@ -148,8 +149,7 @@ impl AuditCancelLayer {
                 }
             }
             let outbound = Outbound {
-                head,
-                body,
+                request: Request::from_parts(head, body),
                 operation,
                 permit,
                 guarded: true,
@@ -255,8 +255,7 @@ impl AuditCancelLayer {
         }
         let Ok(mut reply) = inner
             .call(Outbound {
-                head,
-                body,
+                request: Request::from_parts(head, body),
                 operation,
                 permit,
                 guarded: false,
@@ -329,7 +328,11 @@ async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, bool) {
                 status,
                 ..Answered::default()
             };
-            return (answered, Some(ReplyBody::Read(frames, Some(download))), false);
+            return (
+                answered,
+                Some(ReplyBody::Read(Box::new((frames, Some(download))))),
+                false,
+            );
         }
         match next_frame(&mut download).await {
             None => break false,
@@ -354,7 +357,7 @@ async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, bool) {
     };
     (
         Answered { status, ..answered },
-        Some(ReplyBody::Read(frames, None)),
+        Some(ReplyBody::Read(Box::new((frames, None)))),
         broken,
     )
 }

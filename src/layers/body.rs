@@ -16,7 +16,7 @@ pub enum ReplyBody {
     /// The upstream's, streamed.
     Stream(Download),
     /// The upstream's, read to be recorded: what was read, and the rest if there was more.
-    Read(VecDeque<Frame<Bytes>>, Option<Download>),
+    Read(Box<(VecDeque<Frame<Bytes>>, Option<Download>)>),
 }
 
 impl Body for ReplyBody {
@@ -27,7 +27,7 @@ impl Body for ReplyBody {
         match &mut *self {
             ReplyBody::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             ReplyBody::Stream(download) => Pin::new(download).poll_frame(cx),
-            ReplyBody::Read(frames, rest) => match (frames.pop_front(), rest) {
+            ReplyBody::Read(parts) => match (parts.0.pop_front(), &mut parts.1) {
                 (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
                 (None, Some(download)) => Pin::new(download).poll_frame(cx),
                 (None, None) => Poll::Ready(None),
@@ -39,7 +39,7 @@ impl Body for ReplyBody {
         match self {
             ReplyBody::Own(bytes) => bytes.is_none(),
             ReplyBody::Stream(download) => download.is_end_stream(),
-            ReplyBody::Read(frames, rest) => frames.is_empty() && rest.as_ref().is_none_or(Body::is_end_stream),
+            ReplyBody::Read(parts) => parts.0.is_empty() && parts.1.as_ref().is_none_or(Body::is_end_stream),
         }
     }
 

@@ -98,10 +98,19 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for Caught<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let polled = this
-            .inner
-            .as_pin_mut()
-            .and_then(|inner| catch_unwind(AssertUnwindSafe(|| inner.poll(cx))).ok());
-        polled.unwrap_or_else(|| Poll::Ready(Ok(this.facts.refusal())))
+        // Put aside instead of handed through the closure's result: most polls bring nothing, and need not move it.
+        let mut reply = None;
+        let caught = this.inner.as_pin_mut().map(|inner| {
+            catch_unwind(AssertUnwindSafe(|| {
+                if let Poll::Ready(Ok(ready)) = inner.poll(cx) {
+                    reply = Some(ready);
+                }
+            }))
+        });
+        match (caught, reply) {
+            (_, Some(reply)) => Poll::Ready(Ok(reply)),
+            (Some(Ok(())), None) => Poll::Pending,
+            (Some(Err(_)) | None, None) => Poll::Ready(Ok(this.facts.refusal())),
+        }
     }
 }

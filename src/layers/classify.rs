@@ -1,14 +1,14 @@
 //! Names the operation and chooses the way: straight to forward, or through judgement.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::Either;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Request};
 use tower::Service;
 
+use super::early::Early;
 use super::exchange::{Exchange, Reply, Subject};
 use super::linger::linger_unread;
 use super::passage::{Inspection, Outbound, Pending};
@@ -34,7 +34,7 @@ where
 {
     type Response = Reply;
     type Error = Infallible;
-    type Future = Either<Ready<Result<Reply, Infallible>>, Either<F::Future, J::Future>>;
+    type Future = Early<Either<F::Future, J::Future>>;
 
     // Both ways are always ready: nothing below holds a request back.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
@@ -55,20 +55,19 @@ where
             Route::Pass(permit) if !snapshot.record_all && !snapshot.limits.applies_to(operation) => {
                 let body = Upload::new(Source::Client(body), self.body_idle);
                 let outbound = Outbound {
-                    head,
-                    body,
+                    request: Request::from_parts(head, body),
                     operation,
                     permit,
                     guarded: false,
                     request_id: None,
                 };
-                return Either::Right(Either::Left(self.forward.call(outbound)));
+                return Early::below(Either::Left(self.forward.call(outbound)));
             }
             Route::Pass(permit) => Pending::Judged(Verdict::Allow(permit)),
             Route::Judged(Verdict::Deny(refusal)) => {
                 let reply = Reply::refused(&Subject::of(&head, &origin), operation, refusal);
                 linger_unread(&head.headers, body);
-                return Either::Left(ready(Ok(reply)));
+                return Early::answered(reply);
             }
             Route::Judged(verdict) => Pending::Judged(verdict),
             Route::Inspect(violations) => Pending::Inspect(violations),
@@ -80,16 +79,16 @@ where
             pending,
             origin,
         };
-        Either::Right(Either::Right(self.judged.call(inspection)))
+        Early::below(Either::Right(self.judged.call(inspection)))
     }
 }
 
 /// Whether a header is there that some servers let overrule the method.
 pub fn has_method_override(headers: &HeaderMap) -> bool {
-    METHOD_OVERRIDES.iter().any(|name| headers.contains_key(name))
+    headers.keys().any(|name| METHOD_OVERRIDES.contains(name))
 }
 
-// Made once: looking a header up by text would parse its name each time.
+// One pass over the names is cheaper than a look-up of each.
 static METHOD_OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-method-override"),

@@ -1,15 +1,14 @@
 //! Moves a `qstash_token` pair from the query into the Authorization header.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
-use futures_util::future::Either;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri, request};
 use tower::{Layer, Service};
 
+use super::early::Early;
 use super::exchange::{Exchange, Reply, Subject};
 use super::linger::linger_unread;
 use super::settings::{self, HeaderForwardToken};
@@ -50,7 +49,7 @@ where
 {
     type Response = Reply;
     type Error = Infallible;
-    type Future = Either<Ready<Result<Reply, Infallible>>, S::Future>;
+    type Future = Early<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -65,10 +64,10 @@ where
                 let operation = Target::read(head.uri.path().as_bytes()).operation(Verb::read(head.method.as_str()));
                 let reply = Reply::refused(&Subject::of(head, origin), operation, refusal);
                 linger_unread(&exchange.head.headers, exchange.body);
-                return Either::Left(ready(Ok(reply)));
+                return Early::answered(reply);
             }
         }
-        Either::Right(self.inner.call(exchange))
+        Early::below(self.inner.call(exchange))
     }
 }
 

@@ -182,7 +182,7 @@ async fn read_body(mut body: Incoming, settings: &EnforceLayer) -> Result<Bytes,
         };
         return Err(Unread {
             violation,
-            source: Source::Partly(Some(read.freeze()), body),
+            source: Source::Partly(Box::new((Some(read.freeze()), body))),
         });
     }
 }

@@ -3,18 +3,21 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http::{Response, Version};
+use pin_project_lite::pin_project;
 use tower::Service;
+use uuid::Uuid;
 
 use super::body::ReplyBody;
 use super::exchange::Reply;
 use super::passage::Outbound;
 use crate::policy::{Code, Refusal};
+use crate::qstash::operation::Operation;
 use crate::telemetry::Metrics;
-use crate::upstream::{BodyFault, Client, SendError, prepare_response};
+use crate::upstream::{BodyFault, Client, Download, SendError, prepare_response};
 
 /// See the module.
 #[derive(Clone)]
@@ -40,35 +43,57 @@ impl Service<Outbound> for Forward {
     }
 
     fn call(&mut self, outbound: Outbound) -> Self::Future {
-        let Forward { client, metrics } = self.clone();
-        Box::pin(async move {
-            // The permit has served: this is where it leads.
-            let Outbound {
-                head,
-                body,
-                operation,
-                permit: _,
-                guarded,
-                request_id,
-            } = outbound;
-            let retries = if guarded { GUARDED_RETRIES } else { RETRIES };
-            let sent = Instant::now();
-            let answer = client.send(head, body, retries).await;
-            metrics.upstream_answered(sent.elapsed());
-            Ok(match answer {
-                Ok(response) => {
-                    let (mut head, body) = response.into_parts();
-                    prepare_response(&mut head.headers);
-                    // A message's version is its sender's own (RFC 9110 section 2.5), and the sender is now the guard.
-                    head.version = Version::HTTP_11;
-                    Reply::forwarded(Response::from_parts(head, ReplyBody::Stream(body)), operation)
-                }
-                Err(error) => {
-                    tracing::warn!(%operation, %error, "the upstream gave no answer");
-                    Reply::failed(request_id, operation, refusal(&error))
-                }
-            })
+        // The permit has served: this is where it leads.
+        let Outbound {
+            request,
+            operation,
+            permit: _,
+            guarded,
+            request_id,
+        } = outbound;
+        let retries = if guarded { GUARDED_RETRIES } else { RETRIES };
+        Box::pin(Forwarding {
+            sent: Instant::now(),
+            answer: self.client.send(request, retries),
+            metrics: self.metrics.clone(),
+            operation,
+            request_id,
         })
+    }
+}
+
+pin_project! {
+    /// The future of [`Forward`].
+    struct Forwarding<A> {
+        #[pin]
+        answer: A,
+        sent: Instant,
+        metrics: Metrics,
+        operation: Operation,
+        request_id: Option<Uuid>,
+    }
+}
+
+impl<A: Future<Output = Result<Response<Download>, SendError>>> Future for Forwarding<A> {
+    type Output = Result<Reply, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = ready!(this.answer.poll(cx));
+        this.metrics.upstream_answered(this.sent.elapsed());
+        let operation = *this.operation;
+        Poll::Ready(Ok(match answer {
+            Ok(mut response) => {
+                prepare_response(response.headers_mut());
+                // A message's version is its sender's own (RFC 9110 section 2.5), and the sender is now the guard.
+                *response.version_mut() = Version::HTTP_11;
+                Reply::forwarded(response.map(ReplyBody::Stream), operation)
+            }
+            Err(error) => {
+                tracing::warn!(%operation, %error, "the upstream gave no answer");
+                Reply::failed(*this.request_id, operation, refusal(&error))
+            }
+        }))
     }
 }
 

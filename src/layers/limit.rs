@@ -1,12 +1,11 @@
 //! Charges the limits, last of all: only what the policy allows costs anything.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
-use futures_util::future::Either;
 use tower::{Layer, Service};
 
+use super::early::Early;
 use super::exchange::{Reply, Subject};
 use super::linger::linger_unread;
 use super::passage::{Judged, Selected};
@@ -46,7 +45,7 @@ where
 {
     type Response = Reply;
     type Error = Infallible;
-    type Future = Either<Ready<Result<Reply, Infallible>>, S::Future>;
+    type Future = Early<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -81,9 +80,9 @@ where
                     record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
                 }
                 linger_unread(&judged.head.headers, judged.body);
-                Either::Left(ready(Ok(reply)))
+                Early::answered(reply)
             }
-            verdict => Either::Right(self.inner.call(Judged { verdict, ..judged })),
+            verdict => Early::below(self.inner.call(Judged { verdict, ..judged })),
         }
     }
 }

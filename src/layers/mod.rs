@@ -6,6 +6,7 @@ pub mod body;
 pub mod catch_panic;
 pub mod classify;
 pub mod credentials;
+mod early;
 pub mod enforce;
 pub mod exchange;
 pub mod forward;

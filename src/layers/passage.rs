@@ -1,6 +1,6 @@
 //! A request between judgement and the upstream.
 
-use http::request;
+use http::{Request, request};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
@@ -71,10 +71,8 @@ impl Judged {
 /// A request that goes to the upstream.
 #[derive(Debug)]
 pub struct Outbound {
-    /// Its head.
-    pub head: request::Parts,
-    /// Its body.
-    pub body: Upload,
+    /// The request.
+    pub request: Request<Upload>,
     /// Its operation.
     pub operation: Operation,
     /// The policy's word that it may go.

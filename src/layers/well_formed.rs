@@ -2,14 +2,13 @@
 //! chunked.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
-use futures_util::future::Either;
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::{Method, Version, request};
 use tower::{Layer, Service};
 
+use super::early::Early;
 use super::exchange::{Exchange, Reply, Subject};
 use super::linger::linger_unread;
 use crate::policy::{Code, Refusal};
@@ -40,7 +39,7 @@ where
 {
     type Response = Reply;
     type Error = Infallible;
-    type Future = Either<Ready<Result<Reply, Infallible>>, S::Future>;
+    type Future = Early<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -48,14 +47,14 @@ where
 
     fn call(&mut self, exchange: Exchange) -> Self::Future {
         match verify(&exchange.head) {
-            Ok(()) => Either::Right(self.inner.call(exchange)),
+            Ok(()) => Early::below(self.inner.call(exchange)),
             Err(refusal) => {
                 let subject = Subject::of(&exchange.head, &exchange.origin);
                 let target = Target::read(exchange.head.uri.path().as_bytes());
                 let operation = target.operation(Verb::read(exchange.head.method.as_str()));
                 let reply = Reply::refused(&subject, operation, refusal);
                 linger_unread(&exchange.head.headers, exchange.body);
-                Either::Left(ready(Ok(reply)))
+                Early::answered(reply)
             }
         }
     }

@@ -244,6 +244,14 @@ impl<'a> Segments<'a> {
 /// What stands behind a name that the segment starts with, letter case ignored as Unicode's simple folding does: `ſ` is
 /// an `s` and the Kelvin sign a `k`.
 fn behind_name<'a>(segment: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    if let Some((head, tail)) = segment.split_at_checked(name.len())
+        && head.eq_ignore_ascii_case(name.as_bytes())
+    {
+        return Some(tail);
+    }
+    if segment.is_ascii() {
+        return None;
+    }
     let mut rest = segment;
     for wanted in name.bytes() {
         let (letter, tail) = match rest {
@@ -262,6 +270,9 @@ fn behind_name<'a>(segment: &'a [u8], name: &str) -> Option<&'a [u8]> {
 
 /// The first oddity of a raw path, and whether it has anything but plain ASCII.
 fn scan(raw: &[u8]) -> (Option<Oddity>, bool) {
+    if is_plain(raw) {
+        return (None, false);
+    }
     let mut oddity = None;
     let mut spelled = false;
     let mut note = |found: Oddity| {
@@ -302,6 +313,27 @@ fn scan(raw: &[u8]) -> (Option<Oddity>, bool) {
     }
     (oddity, spelled)
 }
+
+/// Whether nothing in the path needs a second look, as in most paths.
+fn is_plain(raw: &[u8]) -> bool {
+    let mut before = b'/';
+    raw.iter().all(|&byte| {
+        let starts_with_dot = byte == b'.' && before == b'/';
+        before = byte;
+        PLAIN[usize::from(byte)] && !starts_with_dot
+    })
+}
+
+/// The bytes that mean the same to every server: visible ASCII but `%`, `;`, `\`, `?` and `#`.
+static PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        plain[byte as usize] = !matches!(byte, b'%' | b';' | b'\\' | b'?' | b'#');
+        byte += 1;
+    }
+    plain
+};
 
 /// Whether the text starts with a segment that is `.` or `..`, each dot plain or as `%2e`. (Deeper encodings of a dot
 /// are a second layer of encoding, and odd as that.)

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use tokio::time::Sleep;
 
-use super::pool::Pool;
+use super::pool::{Link, Pool};
 
 /// Why a body did not come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +40,7 @@ pub enum Source {
     /// Bytes that were read to be judged, and all of the body.
     Read(Option<Bytes>),
     /// Bytes that were read, and the rest behind them.
-    Partly(Option<Bytes>, Incoming),
+    Partly(Box<(Option<Bytes>, Incoming)>),
 }
 
 impl Upload {
@@ -66,16 +65,16 @@ impl Source {
         match self {
             Source::Client(incoming) => incoming.is_end_stream(),
             Source::Read(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Source::Partly(bytes, incoming) => bytes.is_none() && incoming.is_end_stream(),
+            Source::Partly(parts) => parts.0.is_none() && parts.1.is_end_stream(),
         }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let incoming = match self {
             Source::Read(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Partly(bytes, incoming) => match bytes.take() {
+            Source::Partly(parts) => match parts.0.take() {
                 Some(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                None => incoming,
+                None => &mut parts.1,
             },
             Source::Client(incoming) => incoming,
         };
@@ -116,7 +115,8 @@ impl Body for Upload {
         match &self.source {
             Source::Client(incoming) => incoming.size_hint(),
             Source::Read(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Source::Partly(bytes, incoming) => {
+            Source::Partly(parts) => {
+                let (bytes, incoming) = &**parts;
                 let read = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
                 match incoming.size_hint().exact() {
                     Some(rest) => SizeHint::with_exact(read + rest),
@@ -192,7 +192,7 @@ pub struct Download {
 
 /// The connection that an answer is read from.
 pub(super) struct Lease {
-    pub(super) sender: SendRequest<Upload>,
+    pub(super) link: Link,
     pub(super) pool: Pool,
     pub(super) progress: Option<Arc<Progress>>,
 }
@@ -201,7 +201,7 @@ impl Lease {
     /// Keeps the connection, unless the request is still being sent over it.
     fn release(self) {
         if self.progress.is_none_or(|progress| progress.done_at().is_some()) {
-            self.pool.put(self.sender);
+            self.pool.put(self.link);
         }
     }
 }

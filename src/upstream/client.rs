@@ -1,18 +1,24 @@
 //! Sending one request: over a kept connection if there is one, over a new one otherwise.
 
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Request, Response, request};
-use hyper::client::conn::http1::{self, SendRequest};
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
 use rustls::ClientConfig;
 
 use super::body::{BodyFault, Download, Lease, Progress, Upload};
 use super::connect::{ConnectError, Connector};
 use super::headers;
-use super::pool::Pool;
+use super::pool::{Alarm, Link, Pool};
 use super::settings::Settings;
 
 /// Sends requests to the upstream, for one core. Cloning shares its connections.
@@ -66,63 +72,30 @@ impl Client {
     }
 
     /// Sends a request and waits for the response head. What the upstream never saw is tried again, `retries` times at
-    /// most; nothing else is.
+    /// most; nothing else is. A kept connection gets the request at once, before the future is polled.
     ///
     /// # Errors
     /// [`SendError`], which tells whether anything may have been sent.
-    pub async fn send(
+    pub fn send(
         &self,
-        mut head: request::Parts,
-        body: Upload,
+        mut request: Request<Upload>,
         retries: u32,
-    ) -> Result<Response<Download>, SendError> {
-        let inner = &*self.0;
-        headers::prepare_request(&mut head, &body, &inner.host, &inner.prefix);
-        let mut request = Request::from_parts(head, body);
+    ) -> Sending<impl Future<Output = Sent> + Send + use<>> {
+        let inner = Arc::clone(&self.0);
+        headers::prepare_request(&mut request, &inner.host, &inner.prefix);
         let progress = request.body().progress();
-        let mut left = retries;
-        loop {
-            // The last try is never left to a connection that may have died unseen.
-            let kept = if left == 0 && retries > 0 {
-                None
-            } else {
-                inner.pool.take().await
-            };
-            let mut sender = match kept {
-                Some(sender) => sender,
-                None => match inner.connect().await {
-                    Ok(sender) => sender,
-                    Err(error) if left == 0 => return Err(SendError::Unreachable(error.to_string())),
-                    Err(_) => {
-                        left -= 1;
-                        continue;
-                    }
-                },
-            };
-            let answer = inner.answer(&mut sender, request, progress.as_deref()).await;
-            match answer {
-                // Nothing asked for another protocol, so nothing may switch to one.
-                Ok(response) if response.status().is_informational() => {
-                    return Err(SendError::Failed(format!(
-                        "the upstream answered {}",
-                        response.status()
-                    )));
-                }
-                Ok(response) => {
-                    let lease = Lease {
-                        sender,
-                        pool: inner.pool.clone(),
-                        progress,
-                    };
-                    return Ok(response.map(|incoming| Download::new(incoming, lease, inner.body_idle)));
-                }
-                Err(Tried::Unsent(unsent)) if left > 0 => {
-                    left -= 1;
-                    request = *unsent;
-                }
-                Err(Tried::Unsent(_)) => return Err(SendError::Unreachable("the connection was closed".to_owned())),
-                Err(Tried::Failed(error)) => return Err(error),
-            }
+        match inner.pool.take_ready() {
+            Some(mut link) => Sending::Kept {
+                answer: link.sender.try_send_request(request),
+                wait: Wait::new(inner.response_timeout),
+                link: Some(link),
+                progress,
+                retries,
+                inner,
+            },
+            None => Sending::Anew {
+                future: anew(inner, Box::new(request), progress, retries),
+            },
         }
     }
 
@@ -133,7 +106,44 @@ impl Client {
 }
 
 impl Inner {
-    async fn connect(&self) -> Result<SendRequest<Upload>, ConnectError> {
+    /// The same over a connection that may have to be made first.
+    async fn send_anew(
+        &self,
+        mut request: Box<Request<Upload>>,
+        progress: Option<Arc<Progress>>,
+        retries: u32,
+    ) -> Result<Response<Download>, SendError> {
+        let mut left = retries;
+        loop {
+            // The last try is never left to a connection that may have died unseen.
+            let kept = if left == 0 { None } else { self.pool.take().await };
+            let mut link = match kept {
+                Some(link) => link,
+                None => match self.connect().await {
+                    Ok(link) => link,
+                    Err(error) if left == 0 => return Err(SendError::Unreachable(error.to_string())),
+                    Err(_) => {
+                        left -= 1;
+                        continue;
+                    }
+                },
+            };
+            let mut answer = pin!(link.sender.try_send_request(*request));
+            let mut wait = Wait::new(self.response_timeout);
+            let answer = poll_fn(|cx| wait.poll(answer.as_mut(), &mut link.alarm, progress.as_deref(), cx)).await;
+            match answer {
+                Ok(response) => return self.accepted(response, link, progress),
+                Err(Tried::Failed(error)) => return Err(error),
+                Err(Tried::Unsent(_)) if left == 0 => return Err(SendError::closed()),
+                Err(Tried::Unsent(unsent)) => {
+                    left -= 1;
+                    request = unsent;
+                }
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Link, ConnectError> {
         let stream = self.connector.connect().await?;
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
@@ -142,54 +152,178 @@ impl Inner {
             .await?;
         // What goes wrong on the connection reaches whoever waits for an answer on it.
         tokio::spawn(connection);
-        Ok(sender)
+        Ok(Link::new(sender))
     }
 
-    async fn answer(
+    fn accepted(
         &self,
-        sender: &mut SendRequest<Upload>,
-        request: Request<Upload>,
-        progress: Option<&Progress>,
-    ) -> Result<Response<hyper::body::Incoming>, Tried> {
-        let mut answer = std::pin::pin!(sender.try_send_request(request));
-        let mut wait = self.response_timeout;
-        let mut taken = 0;
+        response: Response<Incoming>,
+        link: Link,
+        progress: Option<Arc<Progress>>,
+    ) -> Result<Response<Download>, SendError> {
+        // Nothing asked for another protocol, so nothing may switch to one.
+        if response.status().is_informational() {
+            return Err(SendError::Failed(format!(
+                "the upstream answered {}",
+                response.status()
+            )));
+        }
+        let lease = Lease {
+            link,
+            pool: self.pool.clone(),
+            progress,
+        };
+        Ok(response.map(|incoming| Download::new(incoming, lease, self.body_idle)))
+    }
+}
+
+fn anew(
+    inner: Arc<Inner>,
+    request: Box<Request<Upload>>,
+    progress: Option<Arc<Progress>>,
+    retries: u32,
+) -> Pin<Box<dyn Future<Output = Result<Response<Download>, SendError>> + Send>> {
+    Box::pin(async move { inner.send_anew(request, progress, retries).await })
+}
+
+pin_project! {
+    /// The future of [`Client::send`]. Written by hand: what nearly every request needs is small, and is not moved from
+    /// state to state.
+    #[project = SendingProjected]
+    pub enum Sending<A> {
+        /// A kept connection has the request.
+        Kept {
+            #[pin]
+            answer: A,
+            link: Option<Link>,
+            wait: Wait,
+            progress: Option<Arc<Progress>>,
+            retries: u32,
+            inner: Arc<Inner>,
+        },
+        /// A connection has to be found or made.
+        Anew {
+            future: Pin<Box<dyn Future<Output = Result<Response<Download>, SendError>> + Send>>,
+        },
+    }
+}
+
+impl<A: Future<Output = Sent>> Future for Sending<A> {
+    type Output = Result<Response<Download>, SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let Ok(answer) = tokio::time::timeout(wait, answer.as_mut()).await else {
-                // The clock starts at the end of the request; before, with whatever the upstream takes of it.
-                wait = match progress {
-                    None => Duration::ZERO,
-                    Some(progress) => match progress.done_at() {
-                        Some(done) => self.response_timeout.saturating_sub(done.elapsed()),
-                        None if progress.is_waiting_for_client() => self.response_timeout,
-                        None if progress.frames() == taken => Duration::ZERO,
-                        None => {
-                            taken = progress.frames();
-                            self.response_timeout
+            let future = match self.as_mut().project() {
+                SendingProjected::Anew { future } => return future.as_mut().poll(cx),
+                SendingProjected::Kept {
+                    answer,
+                    link,
+                    wait,
+                    progress,
+                    retries,
+                    inner,
+                } => {
+                    // Taken once, as the answer comes; polled again, the future stays pending.
+                    let Some(alarm) = link.as_mut().map(|link| &mut link.alarm) else {
+                        return Poll::Pending;
+                    };
+                    let answer = ready!(wait.poll(answer, alarm, progress.as_deref(), cx));
+                    match (answer, link.take()) {
+                        (Ok(response), Some(link)) => {
+                            return Poll::Ready(inner.accepted(response, link, progress.take()));
                         }
-                    },
-                };
-                if wait.is_zero() {
-                    return Err(Tried::Failed(SendError::Timeout(self.response_timeout)));
+                        (Err(Tried::Failed(error)), _) => return Poll::Ready(Err(error)),
+                        (Err(Tried::Unsent(request)), _) if *retries > 0 => {
+                            anew(Arc::clone(inner), request, progress.take(), *retries - 1)
+                        }
+                        (Ok(_), None) | (Err(Tried::Unsent(_)), _) => return Poll::Ready(Err(SendError::closed())),
+                    }
                 }
-                continue;
             };
-            return answer.map_err(
-                |mut error| match (error.take_message(), progress.and_then(Progress::fault)) {
-                    (Some(request), _) => Tried::Unsent(Box::new(request)),
-                    (None, Some(fault)) => Tried::Failed(SendError::Body(fault)),
-                    (None, None) => Tried::Failed(SendError::Failed(cause(error.error()))),
-                },
-            );
+            self.set(Sending::Anew { future });
         }
     }
 }
+
+/// How long an answer is waited for.
+#[derive(Debug)]
+pub struct Wait {
+    deadline: Instant,
+    timeout: Duration,
+    /// The frames of the request that were taken when the deadline was last moved.
+    taken: u64,
+}
+
+impl Wait {
+    fn new(timeout: Duration) -> Self {
+        Wait {
+            deadline: Instant::now() + timeout,
+            timeout,
+            taken: 0,
+        }
+    }
+
+    /// The response head; `upstream.response_timeout` from the end of the request at most.
+    fn poll(
+        &mut self,
+        answer: Pin<&mut impl Future<Output = Sent>>,
+        alarm: &mut Alarm,
+        progress: Option<&Progress>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Incoming>, Tried>> {
+        if let Poll::Ready(answer) = answer.poll(cx) {
+            return Poll::Ready(answer.map_err(|error| Tried::of(error, progress)));
+        }
+        while alarm.poll_at(self.deadline, cx).is_ready() {
+            match self.later(progress) {
+                Some(later) if later > self.deadline => self.deadline = later,
+                _ => return Poll::Ready(Err(Tried::Failed(SendError::Timeout(self.timeout)))),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Until when it is waited on. The clock starts at the end of the request; before, with whatever the upstream takes
+    /// of it.
+    fn later(&mut self, progress: Option<&Progress>) -> Option<Instant> {
+        let progress = progress?;
+        if let Some(done) = progress.done_at() {
+            return Some(done + self.timeout);
+        }
+        if !progress.is_waiting_for_client() {
+            if progress.frames() == self.taken {
+                return None;
+            }
+            self.taken = progress.frames();
+        }
+        Some(Instant::now() + self.timeout)
+    }
+}
+
+impl SendError {
+    fn closed() -> Self {
+        SendError::Unreachable("the connection was closed".to_owned())
+    }
+}
+
+/// What hyper says of a request it was given.
+type Sent = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
 
 /// What became of a try that brought no answer.
 enum Tried {
     /// Nothing was written; here is the request again.
     Unsent(Box<Request<Upload>>),
     Failed(SendError),
+}
+
+impl Tried {
+    fn of(mut error: TrySendError<Request<Upload>>, progress: Option<&Progress>) -> Self {
+        match (error.take_message(), progress.and_then(Progress::fault)) {
+            (Some(request), _) => Tried::Unsent(Box::new(request)),
+            (None, Some(fault)) => Tried::Failed(SendError::Body(fault)),
+            (None, None) => Tried::Failed(SendError::Failed(cause(error.error()))),
+        }
+    }
 }
 
 /// An error with its source, since hyper's own text leaves that out.

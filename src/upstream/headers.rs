@@ -2,26 +2,28 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Uri, Version, request};
+use http::{HeaderMap, HeaderValue, Request, Uri, Version};
 use http_body::Body;
 
-/// Makes a request head fit for the upstream: origin-form target behind `prefix`, HTTP/1.1, its own `Host`, no
-/// hop-by-hop fields, framing made anew for `body`.
-pub(crate) fn prepare_request(head: &mut request::Parts, body: &impl Body, host: &HeaderValue, prefix: &str) {
-    strip_hop_by_hop(&mut head.headers);
-    head.headers.insert(HOST, host.clone());
-    if head.version == Version::HTTP_2 {
-        join_cookies(&mut head.headers);
+/// Makes a request fit for the upstream: origin-form target behind `prefix`, HTTP/1.1, its own `Host`, no hop-by-hop
+/// fields, framing made anew for the body.
+pub(crate) fn prepare_request(request: &mut Request<impl Body>, host: &HeaderValue, prefix: &str) {
+    let chunked = !request.body().is_end_stream() && request.body().size_hint().exact().is_none();
+    let from_http2 = request.version() == Version::HTTP_2;
+    let headers = request.headers_mut();
+    strip_hop_by_hop(headers);
+    headers.insert(HOST, host.clone());
+    if from_http2 {
+        join_cookies(headers);
     }
-    head.version = Version::HTTP_11;
-    if !body.is_end_stream() && body.size_hint().exact().is_none() {
+    if chunked {
         // hyper would send a GET without its body, were the framing left to it.
-        head.headers.remove(CONTENT_LENGTH);
-        head.headers
-            .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        headers.remove(CONTENT_LENGTH);
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    if head.uri.authority().is_some() || !prefix.is_empty() {
-        head.uri = origin_form(&head.uri, prefix);
+    *request.version_mut() = Version::HTTP_11;
+    if request.uri().authority().is_some() || !prefix.is_empty() {
+        *request.uri_mut() = origin_form(request.uri(), prefix);
     }
 }
 

@@ -1,50 +1,100 @@
 //! Kept-alive connections of one core, the most recently used first: it is the likeliest to be alive, and the others
 //! age out.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::SendRequest;
+use tokio::time::{Sleep, sleep_until};
 
 use super::body::Upload;
 
+/// A connection to the upstream.
+pub(super) struct Link {
+    pub(super) sender: SendRequest<Upload>,
+    pub(super) alarm: Alarm,
+}
+
+impl Link {
+    pub(super) fn new(sender: SendRequest<Upload>) -> Self {
+        Link {
+            sender,
+            alarm: Alarm(None),
+        }
+    }
+}
+
+/// A timer that outlives the requests it watches. It is armed for the earliest deadline seen and looks again when it
+/// fires, so that a request which is answered in time neither registers nor removes a timer.
+pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl Alarm {
+    /// Ready once `deadline` has passed.
+    pub(super) fn poll_at(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let at = tokio::time::Instant::from_std(deadline);
+        let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        loop {
+            if at < timer.deadline() {
+                timer.as_mut().reset(at);
+            }
+            std::task::ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= at {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(at);
+        }
+    }
+}
+
 /// The idle connections of one core. Cloning shares them.
 #[derive(Clone)]
-pub(super) struct Pool {
+pub(super) struct Pool(Arc<Inner>);
+
+struct Inner {
     // Used by one thread; the lock is there because hyper's futures are `Send`, and is never contended.
-    idle: Arc<Mutex<Vec<Idle>>>,
+    idle: Mutex<Vec<Idle>>,
     timeout: Duration,
 }
 
 struct Idle {
-    sender: SendRequest<Upload>,
+    link: Link,
     since: Instant,
 }
 
 impl Pool {
     pub(super) fn new(timeout: Duration) -> Self {
-        Pool {
-            idle: Arc::default(),
+        Pool(Arc::new(Inner {
+            idle: Mutex::default(),
             timeout,
-        }
+        }))
+    }
+
+    /// The connection that was used last, if it is known to be ready. Does not wait.
+    pub(super) fn take_ready(&self) -> Option<Link> {
+        let mut idle = self.lock();
+        let last = idle.last()?;
+        let usable = last.link.sender.is_ready() && last.since.elapsed() < self.0.timeout;
+        usable.then(|| idle.pop().map(|idle| idle.link)).flatten()
     }
 
     /// A connection that is still open, as far as is known here.
-    pub(super) async fn take(&self) -> Option<SendRequest<Upload>> {
+    pub(super) async fn take(&self) -> Option<Link> {
         loop {
             let mut idle = self.lock().pop()?;
             // The connection has seen its answer's end, so it is ready at once or closed; polling lets it say which.
-            if idle.since.elapsed() < self.timeout && idle.sender.ready().await.is_ok() {
-                return Some(idle.sender);
+            if idle.since.elapsed() < self.0.timeout && idle.link.sender.ready().await.is_ok() {
+                return Some(idle.link);
             }
         }
     }
 
     /// Keeps a connection whose exchange is over.
-    pub(super) fn put(&self, sender: SendRequest<Upload>) {
-        if !sender.is_closed() {
+    pub(super) fn put(&self, link: Link) {
+        if !link.sender.is_closed() {
             self.lock().push(Idle {
-                sender,
+                link,
                 since: Instant::now(),
             });
         }
@@ -52,12 +102,12 @@ impl Pool {
 
     /// Closes connections that have been unused for too long or were closed by the other side.
     pub(super) fn sweep(&self) {
-        let timeout = self.timeout;
+        let timeout = self.0.timeout;
         self.lock()
-            .retain(|idle| idle.since.elapsed() < timeout && !idle.sender.is_closed());
+            .retain(|idle| idle.since.elapsed() < timeout && !idle.link.sender.is_closed());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
