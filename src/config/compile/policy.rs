@@ -1,5 +1,6 @@
 //! `policy`.
 
+use crate::config::keys::policy as keys;
 use crate::config::section::Section;
 use crate::config::suggest;
 use crate::config::tree::Node;
@@ -16,7 +17,7 @@ pub(super) const HOSTED_IGNORES_COUNT: &str =
 
 pub(super) fn compile(mut section: Section<'_>, upstream: &Origin) -> Policy {
     let mode = section.value("mode", Mode::Enforce, |value| {
-        let mode = values::one_of(value, &[("enforce", Mode::Enforce), ("monitor", Mode::Monitor)])?;
+        let mode = values::one_of(value, &keys::MODES)?;
         if mode == Mode::Monitor {
             value.warn("policy.mode is monitor: nothing is refused, violations are only recorded");
         }
@@ -27,7 +28,7 @@ pub(super) fn compile(mut section: Section<'_>, upstream: &Origin) -> Policy {
         bulk_cancel: bulk_cancel(section.section("bulk_cancel"), upstream),
         operations: operations(section.section("operations")),
         qstash_destinations: section.value("qstash_destinations", false, |value| {
-            values::one_of(value, &[("deny", false), ("allow", true)])
+            values::one_of(value, &keys::DESTINATIONS)
         }),
         upstream_host: upstream.host.clone(),
         digest: String::new(),
