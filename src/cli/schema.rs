@@ -7,10 +7,10 @@ use crate::config;
 
 /// Print the JSON Schema of the configuration
 ///
-/// Editors read it to check a configuration and to explain its keys while it is written: keep it beside the file as
-/// guard.schema.json, and let the file begin with
+/// With it, editors check a configuration and explain its keys while it is written. Keep it beside
+/// the file as guard.schema.json, and let the file begin with
 ///
-///     # yaml-language-server: $schema=guard.schema.json
+///   # yaml-language-server: $schema=guard.schema.json
 #[derive(Clone, Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Schema {}

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::keys::{self, Key, Takes};
 use super::locate::BUILT_IN;
 use crate::qstash::operation::Operation;
+use crate::qstash::selection::{Parameters, TOKEN_PARAMETER};
 
 /// What editors read best: <https://json-schema.org/draft-07>.
 const DIALECT: &str = "http://json-schema.org/draft-07/schema#";
@@ -16,6 +17,12 @@ const TEXT: &str = r"^(?:[^$]|\$(?!\{)|\$\{[A-Za-z_][A-Za-z0-9_]*(?::-[^}]*)?\})
 
 /// The same with at least one of them.
 const ENVIRONMENT: &str = r"^(?:[^$]|\$(?!\{))*\$\{[A-Za-z_][A-Za-z0-9_]*(?::-[^}]*)?\}(?:[^$]|\$(?!\{)|\$\{[A-Za-z_][A-Za-z0-9_]*(?::-[^}]*)?\})*$";
+
+/// Text in one line that is not blank, without the environment.
+const NAME: &str = r"^(?!.*\$\{)(?=.*\S)[^\u0000-\u001f\u007f-\u009f]*$";
+
+/// What a glob for operations is made of.
+const GLOB: &str = r"^[a-z_.*]*\*[a-z_.*]*$";
 
 /// The JSON Schema (draft 07) of a configuration file: what it refuses, [`compile`](super::compile()) refuses. What holds
 /// between keys, and what the environment brings, it cannot see.
@@ -136,32 +143,49 @@ fn collect(
         Takes::Boolean => json!({"type": "boolean"}),
         Takes::Whole(range) => whole(*range.start(), *range.end()),
         Takes::Word(words) => json!({"type": "string", "enum": words}),
-        // A number or `true` is as good a text as others where it is not in quotes.
-        Takes::Text => json!({"type": ["string", "number", "boolean"], "minLength": 1, "pattern": TEXT}),
-        Takes::Name(longest) => json!({
-            "type": ["string", "number", "boolean"],
-            "maxLength": longest,
-            "pattern": r"^(?!.*\$\{)(?=.*\S)[^\u0000-\u001f\u007f-\u009f]*$",
-        }),
+        Takes::Text => defined(
+            "text",
+            // A number or `true` is as good a text as others, also where it is not in quotes.
+            json!({"type": ["string", "number", "boolean"], "minLength": 1, "pattern": TEXT}),
+            definitions,
+        ),
+        Takes::Name(longest) => {
+            json!({"type": ["string", "number", "boolean"], "maxLength": longest, "pattern": NAME})
+        }
+        Takes::NewParameter => {
+            let known = Parameters::messages(Vec::new());
+            let known: Vec<&str> = known.names().chain([TOKEN_PARAMETER]).collect();
+            json!({"type": ["string", "number", "boolean"], "pattern": NAME, "not": {"enum": known}})
+        }
         Takes::Form(pattern) => json!({"type": "string", "pattern": pattern}),
-        Takes::Operation => json!({"anyOf": [
-            {"type": "string", "enum": operations()},
-            {"type": "string", "pattern": r"^[a-z_.*]*\*[a-z_.*]*$"},
-        ]}),
-        Takes::Duration(range) => defined(pattern::duration(range), definitions),
-        Takes::Size(range) => defined(pattern::size(range), definitions),
-        Takes::Rate => defined(pattern::rate(), definitions),
-        Takes::Address => defined(pattern::address(), definitions),
+        Takes::Operation => defined(
+            "operation",
+            json!({
+                "description": "The name of an operation, or a glob in which * stands for any text.",
+                "anyOf": [
+                    {"type": "string", "enum": operations()},
+                    {"type": "string", "pattern": GLOB},
+                ],
+            }),
+            definitions,
+        ),
+        Takes::Duration(range) => named(pattern::duration(range), definitions),
+        Takes::Size(range) => named(pattern::size(range), definitions),
+        Takes::Rate => named(pattern::rate(), definitions),
+        Takes::Address => named(pattern::address(), definitions),
     };
     alternatives.push(object(schema));
 }
 
-/// A pattern, which stands once under its name.
-fn defined(pattern: pattern::Named, definitions: &mut Map<String, Value>) -> Value {
-    let reference = json!({"$ref": format!("#/definitions/{}", pattern.name)});
+fn named(pattern: pattern::Named, definitions: &mut Map<String, Value>) -> Value {
     let schema = json!({"description": pattern.about, "type": "string", "pattern": pattern.pattern});
-    definitions.insert(pattern.name, schema);
-    reference
+    defined(&pattern.name, schema, definitions)
+}
+
+/// What many keys take, which stands once under its name.
+fn defined(name: &str, schema: Value, definitions: &mut Map<String, Value>) -> Value {
+    definitions.insert(name.to_owned(), schema);
+    json!({"$ref": format!("#/definitions/{name}")})
 }
 
 fn list(items: Map<String, Value>, least: usize, most: usize) -> Value {
@@ -188,9 +212,12 @@ fn operations() -> Vec<&'static str> {
 }
 
 fn treatments(definitions: &mut Map<String, Value>) -> Value {
-    let mut of = |words| Value::Object(value(&Takes::Word(words), &Value::Null, definitions));
-    let guardable = of(&["allow", "deny", "guard"]);
-    let other = of(&["allow", "deny"]);
+    let mut of = |name, words| {
+        let schema = value(&Takes::Word(words), &Value::Null, &mut Map::new());
+        defined(name, schema.into(), definitions)
+    };
+    let guardable = of("treatment-of-guardable", &["allow", "deny", "guard"]);
+    let other = of("treatment", &["allow", "deny"]);
     let properties: Map<String, Value> = Operation::ALL
         .iter()
         .map(|operation| {
@@ -203,6 +230,6 @@ fn treatments(definitions: &mut Map<String, Value>) -> Value {
         "type": ["object", "null"],
         "additionalProperties": false,
         "properties": properties,
-        "patternProperties": {r"^[a-z_.*]*\*[a-z_.*]*$": guardable},
+        "patternProperties": {GLOB: guardable},
     })
 }

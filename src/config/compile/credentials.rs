@@ -19,9 +19,7 @@ pub(super) fn compile(mut section: Section<'_>) -> Credentials {
         }
     }
     let credentials = Credentials {
-        query_token: section.value("query_token", QueryToken::Move, |value| {
-            word(value, &keys::QUERY_TOKEN)
-        }),
+        query_token: section.value("query_token", QueryToken::Move, |value| word(value, &keys::QUERY_TOKEN)),
         header_forward_token: section.value("header_forward_token", HeaderForwardToken::Keep, |value| {
             word(value, &keys::HEADER_FORWARD_TOKEN)
         }),

@@ -60,9 +60,7 @@ fn limit(item: Value<'_>, names: &mut Vec<(String, Place)>, denied: &mut Option<
         }
         Ok(applies_to)
     });
-    let per = section.required("per", "per: caller", |value| {
-        values::one_of(value, &keys::PER)
-    });
+    let per = section.required("per", "per: caller", |value| values::one_of(value, &keys::PER));
     let unit = section.required("unit", "unit: requests", |value| {
         let unit = values::one_of(value, &keys::UNIT)?;
         match (unit, &applies_to) {

@@ -44,7 +44,11 @@ pub(super) const AUDIT: [Key; 8] = [
         Takes::Word(const { &words(&RECORD) }),
         "guarded: guarded and refused requests leave a record. all: every request does.",
     ),
-    section("rotate", &ROTATE, "When a file of the trail is set aside, and what becomes of it."),
+    section(
+        "rotate",
+        &ROTATE,
+        "When a file of the trail is set aside, and what becomes of it.",
+    ),
     key(
         "follow_bulk_actions",
         Takes::Boolean,

@@ -34,7 +34,11 @@ const APPLIES_TO: Takes = Takes::Either(&[
 
 pub(super) const LIMIT: Takes = Takes::Mapping(
     &[
-        needed("name", Takes::Name(LONGEST_NAME), "The name that refusals and metrics call it by."),
+        needed(
+            "name",
+            Takes::Name(LONGEST_NAME),
+            "The name that refusals and metrics call it by.",
+        ),
         needed(
             "applies_to",
             APPLIES_TO,

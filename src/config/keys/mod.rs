@@ -48,6 +48,8 @@ pub(super) enum Takes {
     Word(&'static [&'static str]),
     /// A name of at most so many characters in one line.
     Name(usize),
+    /// The name of a parameter of a bulk cancel that is not known yet.
+    NewParameter,
     /// Text that is not empty, such as the path of a file.
     Text,
     /// Text of a form, as a regular expression of ECMA 262.
@@ -108,7 +110,11 @@ const fn words<T: Copy, const N: usize>(choices: &[(&'static str, T); N]) -> [&'
 
 /// The keys of the whole file.
 pub(super) static ROOT: [Key; 11] = [
-    section("listen", &server::LISTEN, "Where clients are served: point QSTASH_URL at it."),
+    section(
+        "listen",
+        &server::LISTEN,
+        "Where clients are served: point QSTASH_URL at it.",
+    ),
     section(
         "admin",
         &server::ADMIN,

@@ -87,7 +87,7 @@ pub(super) const BULK_CANCEL: [Key; 9] = [
     ),
     key(
         "extra_parameters",
-        Takes::List(&Takes::Text, ANY),
+        Takes::List(&Takes::NewParameter, ANY),
         "Names of parameters that QStash has added since. They are let through, and narrow nothing.",
     ),
     key(

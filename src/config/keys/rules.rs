@@ -9,7 +9,11 @@ const OPERATIONS: Takes = Takes::List(&Takes::Operation, ANY);
 
 pub(super) const RULE: Takes = Takes::Mapping(
     &[
-        needed("name", Takes::Text, "The name that refusals and the trail call the rule by."),
+        needed(
+            "name",
+            Takes::Text,
+            "The name that refusals and the trail call the rule by.",
+        ),
         key(
             "callers",
             CALLERS,

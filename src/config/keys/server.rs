@@ -68,7 +68,11 @@ pub(super) const LISTEN: [Key; 5] = [
         "Networks (CIDR) whose X-Forwarded-For entry is believed: the client is then the rightmost entry that is not \
          one of them, for the trail and for limits alone.",
     ),
-    key("idle_timeout", TIMEOUT, "How long a kept-alive connection may stay unused."),
+    key(
+        "idle_timeout",
+        TIMEOUT,
+        "How long a kept-alive connection may stay unused.",
+    ),
 ];
 
 pub(super) const ADMIN: [Key; 2] = [

@@ -17,8 +17,8 @@ pub(super) const UPSTREAM: [Key; 5] = [
     key(
         "url",
         Takes::Form(URL),
-        "http or https; a path is put before every path. Take the URL of your region, such as \
-         https://qstash-us-east-1.upstash.io",
+        "http or https; a path is put before every path. Take the URL of your region (like \
+         https://qstash-us-east-1.upstash.io).",
     ),
     key("ca_file", FILE, "More root certificates to trust, as a PEM file."),
     key("connect_timeout", TIMEOUT, "How long TCP and TLS together may take."),

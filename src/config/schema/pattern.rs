@@ -48,7 +48,11 @@ pub(super) fn rate() -> Named {
             EVENTS.start(),
             EVENTS.end()
         ),
-        pattern: format!("^0*{}/(?:{})$", between(*EVENTS.start(), *EVENTS.end()), periods.join("|")),
+        pattern: format!(
+            "^0*{}/(?:{})$",
+            between(*EVENTS.start(), *EVENTS.end()),
+            periods.join("|")
+        ),
     }
 }
 
@@ -139,7 +143,10 @@ mod tests {
     fn ranges_are_written_shortly() {
         assert_eq!(between(0, 255), "(?:[0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])");
         assert_eq!(between(1, 1_000_000), "(?:[1-9][0-9]{0,5}|1000000)");
-        assert_eq!(between(75, 86_400), "(?:7[5-9]|[8-9][0-9]|[1-9][0-9]{2,3}|[1-7][0-9]{4}|8[0-5][0-9]{3}|86[0-3][0-9]{2}|86400)");
+        assert_eq!(
+            between(75, 86_400),
+            "(?:7[5-9]|[8-9][0-9]|[1-9][0-9]{2,3}|[1-7][0-9]{4}|8[0-5][0-9]{3}|86[0-3][0-9]{2}|86400)"
+        );
         assert_eq!(between(7, 7), "7");
     }
 
