@@ -88,7 +88,9 @@ impl<'c> Section<'c> {
         if let Some(value) = self.get(name) {
             return parse(&value).map_err(|message| value.fault(message)).ok();
         }
-        if self.not_a_mapping.is_none() {
+        // A misspelt key is told of as that alone.
+        let near = |key: &str| !self.known.contains(&key) && suggest::nearest(key, [name]).is_some();
+        if self.not_a_mapping.is_none() && !self.entries.iter().any(|(key, _)| near(&key.value)) {
             let first = self.entries.first().map(|(key, _)| Place::of(key));
             let message = format!("`{}` has no `{name}`; add one, like `{example}`", self.path);
             self.context
@@ -194,8 +196,8 @@ impl<'c> Section<'c> {
         if let Some(near) = suggest::nearest(key, self.known.iter().copied()) {
             return format!("{known} is not a key {of}; did you mean `{near}`?");
         }
-        if let Some(path) = suggest::elsewhere(key) {
-            return format!("{known} is not a key {of}; it belongs to `{path}`");
+        if let Some(section) = suggest::elsewhere(key) {
+            return format!("{known} is not a key {of}; it belongs to {section}");
         }
         format!("{known} is not a key {of}; its keys are {}", suggest::list(&self.known))
     }

@@ -133,10 +133,13 @@ pub(super) fn duration(value: &Value<'_>, range: RangeInclusive<Duration>) -> Re
     let text = value.text("a duration like `10s`")?;
     let path = &value.path;
     let Some(milliseconds) = measured(&text, &UNITS_OF_TIME) else {
+        let fits = |text: &String| {
+            measured(text, &UNITS_OF_TIME).is_some_and(|meant| range.contains(&Duration::from_millis(meant)))
+        };
         return Err(format!(
             "{} is not a duration for {path}; write a whole number and its unit (ms, s, m or h), like `{}`",
             value.written(),
-            example(value, meant_duration(&text), "10s")
+            example(value, meant_duration(&text).filter(fits), "10s")
         ));
     };
     let duration = Duration::from_millis(milliseconds);
@@ -165,10 +168,11 @@ pub(super) fn size(value: &Value<'_>, range: RangeInclusive<u64>) -> Result<u64,
     let Some(bytes) = measured(&text, &UNITS_OF_SIZE) else {
         let meant = number_and_rest(&text)
             .and_then(|(number, unit)| Some(format!("{number}{}", meant_unit(unit, &WORDS_FOR_SIZES)?)));
+        let fits = |text: &String| measured(text, &UNITS_OF_SIZE).is_some_and(|meant| range.contains(&meant));
         return Err(format!(
             "{} is not a size for {path}; write a whole number and its unit (B, KiB, MiB or GiB), like `{}`",
             value.written(),
-            example(value, meant, "64KiB")
+            example(value, meant.filter(fits), "64KiB")
         ));
     };
     if range.contains(&bytes) {

@@ -215,7 +215,15 @@ pub(super) fn unknown_operation(item: &Value<'_>, text: &str, also: &[&'static s
 fn unknown_name(name: &str, also: &[&'static str]) -> String {
     let shown = quoted(name);
     if name.contains('*') {
-        return format!("{shown} matches no operation");
+        let group = name.split(['.', '*']).next().unwrap_or_default();
+        let groups = Operation::ALL
+            .iter()
+            .filter_map(|operation| operation.as_str().split('.').next());
+        let near = suggest::nearest(group, groups).map(|near| format!("{near}{}", &name[group.len()..]));
+        return match near.filter(|glob| matching(glob).is_some()) {
+            Some(near) => format!("{shown} matches no operation; did you mean `{near}`?"),
+            None => format!("{shown} matches no operation; write a glob like `dlq.*`"),
+        };
     }
     let names = Operation::ALL
         .iter()
