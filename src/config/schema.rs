@@ -137,7 +137,7 @@ fn collect(
             return;
         }
         Takes::Mapping(keys, one_of) => return alternatives.push(mapping(keys, one_of, defaults, definitions)),
-        Takes::List(items, length) => list(value(items, &Value::Null, definitions), *length.start(), *length.end()),
+        Takes::List(items, length) => list(&value(items, &Value::Null, definitions), *length.start(), *length.end()),
         Takes::Treatments => treatments(definitions),
         Takes::Null => json!({"type": "null"}),
         Takes::Boolean => json!({"type": "boolean"}),
@@ -169,15 +169,15 @@ fn collect(
             }),
             definitions,
         ),
-        Takes::Duration(range) => named(pattern::duration(range), definitions),
-        Takes::Size(range) => named(pattern::size(range), definitions),
-        Takes::Rate => named(pattern::rate(), definitions),
-        Takes::Address => named(pattern::address(), definitions),
+        Takes::Duration(range) => named(&pattern::duration(range), definitions),
+        Takes::Size(range) => named(&pattern::size(range), definitions),
+        Takes::Rate => named(&pattern::rate(), definitions),
+        Takes::Address => named(&pattern::address(), definitions),
     };
     alternatives.push(object(schema));
 }
 
-fn named(pattern: pattern::Named, definitions: &mut Map<String, Value>) -> Value {
+fn named(pattern: &pattern::Named, definitions: &mut Map<String, Value>) -> Value {
     let schema = json!({"description": pattern.about, "type": "string", "pattern": pattern.pattern});
     defined(&pattern.name, schema, definitions)
 }
@@ -188,7 +188,7 @@ fn defined(name: &str, schema: Value, definitions: &mut Map<String, Value>) -> V
     json!({"$ref": format!("#/definitions/{name}")})
 }
 
-fn list(items: Map<String, Value>, least: usize, most: usize) -> Value {
+fn list(items: &Map<String, Value>, least: usize, most: usize) -> Value {
     let mut schema = object(json!({"type": "array", "items": items}));
     if least > 0 {
         schema.insert("minItems".to_owned(), json!(least));

@@ -164,8 +164,17 @@ impl<'c> Section<'c> {
             } else {
                 format!("`{}`", self.path)
             };
+            // `mode:monitor` is text.
+            let first = match &value.node.value {
+                Node::String(text) => text.split_once(':').map(|(key, _)| key.trim()),
+                _ => None,
+            };
+            let hint = match first.filter(|key| self.known.contains(key)) {
+                Some(key) => format!("; write a space behind the `:` of `{key}`"),
+                None => String::new(),
+            };
             value.fault(format!(
-                "{what} is {}; it takes the keys {keys}",
+                "{what} is {}; it takes the keys {keys}{hint}",
                 value.node.value.kind()
             ));
         }
@@ -203,9 +212,13 @@ impl<'c> Section<'c> {
     }
 
     fn report_duplicates(&self) {
-        for (index, (key, _)) in self.entries.iter().enumerate() {
+        for (index, (key, node)) in self.entries.iter().enumerate() {
             if let Some((first, _)) = self.entries[..index].iter().find(|(first, _)| first.value == key.value) {
-                let message = format!("{} is given twice; keep one of them", quoted(&self.child(&key.value)));
+                let what = match node.value {
+                    Node::Mapping(_) => "write all its keys under one of them",
+                    _ => "keep one of them",
+                };
+                let message = format!("{} is given twice; {what}", quoted(&self.child(&key.value)));
                 let fault = Fault::new(Place::of(key), message).and(Place::of(first), "first given here");
                 self.context.faults.borrow_mut().push(fault);
             }

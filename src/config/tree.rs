@@ -125,12 +125,13 @@ fn explained(error: &serde_yaml::Error, before: &str) -> String {
 
 /// What is usually behind a complaint of the parser.
 fn hint(reason: &str) -> Option<&'static str> {
-    const HINTS: [(&str, &str); 8] = [
+    const HINTS: [(&str, &str); 9] = [
+        ("unclosed bracket", "close it, or put quotes around text that has it"),
         ("unclosed quote", "put the same quote at the end of the text"),
         ("tab", "indent with spaces"),
         (
             "mapping values are not allowed",
-            "check the indentation, and put quotes around a value that has `: ` in it",
+            "check the indentation and the `:` of the line above, and put quotes around a value that has `: ` in it",
         ),
         ("illegal placement of ':'", "check that the brackets above are closed"),
         ("block sequence entries are not allowed", "put quotes around `-`"),

@@ -229,6 +229,15 @@ pub(super) fn address(value: &Value<'_>) -> Result<SocketAddr, String> {
         return Ok(address);
     }
     let (path, written) = (&value.path, value.written());
+    if let Some((host, port)) = text.rsplit_once(':')
+        && format!("{host}:0").parse::<SocketAddr>().is_ok()
+        && digits(port).is_some_and(|port| port > u16::MAX.into())
+    {
+        return Err(format!(
+            "{written} has a port that is out of range for {path}; write from 0 to {}",
+            u16::MAX
+        ));
+    }
     let port = text.trim_start_matches("localhost").trim_start_matches(':');
     let example = match port.parse::<u16>() {
         Ok(_) if value.is_substituted() => "127.0.0.1:8089".to_owned(),

@@ -52,28 +52,30 @@ fn the_shipped_schema_is_what_the_command_prints() {
     );
 }
 
+/// Every mapping in a schema takes nothing unknown and explains its keys.
+fn check_mappings(schema: &Value, path: &str) {
+    match schema {
+        Value::Object(entries) => {
+            if let Some(Value::Object(properties)) = entries.get("properties") {
+                assert_eq!(entries.get("additionalProperties"), Some(&json!(false)), "{path}");
+                for (name, property) in properties.iter().filter(|_| !path.ends_with("/operations")) {
+                    let about = property["description"].as_str().expect("a description");
+                    assert!(about.len() > 10 && about.ends_with('.'), "{path}/{name}: {about}");
+                }
+            }
+            entries
+                .iter()
+                .for_each(|(name, below)| check_mappings(below, &format!("{path}/{name}")));
+        }
+        Value::Array(items) => items.iter().for_each(|below| check_mappings(below, path)),
+        _ => {}
+    }
+}
+
 #[test]
 fn it_is_a_schema_that_takes_nothing_unknown_and_explains_every_key() {
     assert!(jsonschema::draft7::meta::is_valid(&SCHEMA));
-    fn walk(schema: &Value, path: &str) {
-        match schema {
-            Value::Object(entries) => {
-                if let Some(Value::Object(properties)) = entries.get("properties") {
-                    assert_eq!(entries.get("additionalProperties"), Some(&json!(false)), "{path}");
-                    for (name, property) in properties.iter().filter(|_| !path.ends_with("/operations")) {
-                        let about = property["description"].as_str().expect("a description");
-                        assert!(about.len() > 10 && about.ends_with('.'), "{path}/{name}: {about}");
-                    }
-                }
-                entries
-                    .iter()
-                    .for_each(|(name, below)| walk(below, &format!("{path}/{name}")));
-            }
-            Value::Array(items) => items.iter().for_each(|below| walk(below, path)),
-            _ => {}
-        }
-    }
-    walk(&SCHEMA, "");
+    check_mappings(&SCHEMA, "");
 }
 
 #[test]
@@ -82,7 +84,8 @@ fn every_shipped_file_is_taken_and_points_editors_to_the_schema() {
     for entry in std::fs::read_dir(folder()).expect("config/") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !name.ends_with(".yaml") || name.ends_with(".test.yaml") {
+        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml");
+        if !is_yaml || name.ends_with(".test.yaml") {
             continue;
         }
         let text = std::fs::read_to_string(&path).expect("a file");
@@ -110,7 +113,7 @@ fn what_it_refuses_of_the_faulty_files() {
         ("syntax", syntax::files()),
         ("rendering", rendering::files()),
     ];
-    let mut shown = String::new();
+    let mut lines = Vec::new();
     for (topic, files) in topics {
         for (name, text) in files {
             let verdict = match refusals(&text) {
@@ -118,10 +121,10 @@ fn what_it_refuses_of_the_faulty_files() {
                 Ok(places) => format!("refused at {}", places.join(" ")),
                 Err(_) => "not read".to_owned(),
             };
-            shown.push_str(&format!("{topic}, {}: {verdict}\n", name.replace('_', " ")));
+            lines.push(format!("{topic}, {}: {verdict}\n", name.replace('_', " ")));
         }
     }
-    insta::assert_snapshot!("what_the_schema_refuses", shown);
+    insta::assert_snapshot!("what_the_schema_refuses", lines.concat());
 }
 
 /// A key of the schema: where it stands (`*` is the first item of a list), and what it takes.
@@ -158,30 +161,31 @@ impl Key {
     }
 }
 
-/// Every key of every mapping, each before those within it.
-fn every_key() -> Vec<Key> {
-    fn walk(schema: &'static Value, path: &[String], found: &mut Vec<Key>) {
-        if let Value::Object(properties) = &schema["properties"] {
-            for (name, takes) in properties {
-                let path = [path, &[name.clone()]].concat();
-                found.push(Key {
-                    path: path.clone(),
-                    takes,
-                });
-                if path.join(".") != "policy.operations" {
-                    walk(takes, &path, found);
-                }
+fn collect_keys(schema: &'static Value, path: &[String], found: &mut Vec<Key>) {
+    if let Value::Object(properties) = &schema["properties"] {
+        for (name, takes) in properties {
+            let path = [path, std::slice::from_ref(name)].concat();
+            found.push(Key {
+                path: path.clone(),
+                takes,
+            });
+            if path.join(".") != "policy.operations" {
+                collect_keys(takes, &path, found);
             }
         }
-        if schema["items"].is_object() {
-            walk(&schema["items"], &[path, &["*".to_owned()]].concat(), found);
-        }
-        for alternative in schema["anyOf"].as_array().into_iter().flatten() {
-            walk(alternative, path, found);
-        }
     }
+    if schema["items"].is_object() {
+        collect_keys(&schema["items"], &[path, &["*".to_owned()]].concat(), found);
+    }
+    for alternative in schema["anyOf"].as_array().into_iter().flatten() {
+        collect_keys(alternative, path, found);
+    }
+}
+
+/// Every key of every mapping, each before those within it.
+fn every_key() -> Vec<Key> {
     let mut found = Vec::new();
-    walk(&SCHEMA, &[], &mut found);
+    collect_keys(&SCHEMA, &[], &mut found);
     found
 }
 
@@ -231,8 +235,8 @@ fn the_shipped_file_has_every_key_and_its_default() {
 
 #[test]
 fn the_compiler_asks_for_the_same_keys() {
-    let mut mappings: Vec<Vec<String>> = every_key().into_iter().map(|key| key.path).collect();
-    mappings.iter_mut().for_each(|path| drop(path.pop()));
+    let parent = |key: Key| key.path[..key.path.len() - 1].to_vec();
+    let mut mappings: Vec<Vec<String>> = every_key().into_iter().map(parent).collect();
     mappings.sort();
     mappings.dedup();
     let mut checked = 0;
@@ -433,12 +437,26 @@ fn values(takes: &Value) -> Vec<Value> {
     values.extend(
         alternatives
             .chain([takes])
-            .flat_map(|takes| takes["enum"].as_array())
+            .filter_map(|takes| takes["enum"].as_array())
             .flatten()
             .cloned(),
     );
     values
 }
+
+/// Keys whose values have a grammar of their own, or are right or wrong together with other keys: the schema takes more.
+const BEYOND_A_SCHEMA: [&str; 10] = [
+    "callers",
+    "credentials.mode",
+    "credentials.token",
+    "listen.path_prefix",
+    "listen.tls",
+    "listen.trusted_proxies",
+    "policy.bulk_cancel.cap_enforced_by",
+    "policy.bulk_cancel.on_missing_cap",
+    "policy.rules",
+    "rate_limit_store",
+];
 
 #[test]
 fn it_and_the_compiler_refuse_the_same_values_of_every_key() {
@@ -450,7 +468,8 @@ fn it_and_the_compiler_refuse_the_same_values_of_every_key() {
             let places = refusals(&text).expect("YAML");
             // A value of a feature that is not there yet is described, and not taken.
             let Some(messages) = faults_of(&text) else { continue };
-            if places.is_empty() != messages.is_empty() {
+            let takes_more = BEYOND_A_SCHEMA.iter().any(|path| key.path.join(".").starts_with(path));
+            if places.is_empty() != messages.is_empty() && !(takes_more && places.is_empty()) {
                 differences.push(format!("{text}\n  schema: {places:?}\n  compiler: {messages:?}"));
             }
             *if places.is_empty() { &mut taken } else { &mut refused } += 1;

@@ -116,16 +116,18 @@ fn one_digit_apart(from: u64, most: u64) -> (u64, String) {
     }
     let (before, digit) = (from / block / 10, from / block % 10);
     let last = digit + (9 - digit).min((most - from + 1) / block - 1);
-    let mut expression = if before > 0 { before.to_string() } else { String::new() };
-    expression.push_str(&match digit == last {
-        true => digit.to_string(),
-        false => format!("[{digit}-{last}]"),
-    });
-    expression.push_str(&match block.ilog10() {
+    let before = if before > 0 { before.to_string() } else { String::new() };
+    let range = if digit == last {
+        digit.to_string()
+    } else {
+        format!("[{digit}-{last}]")
+    };
+    let free = match block.ilog10() {
         0 => String::new(),
         1 => "[0-9]".to_owned(),
         free => format!("[0-9]{{{free}}}"),
-    });
+    };
+    let expression = format!("{before}{range}{free}");
     (from + (last - digit + 1) * block - 1, expression)
 }
 
