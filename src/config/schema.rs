@@ -141,6 +141,7 @@ fn collect(
         Takes::Treatments => treatments(definitions),
         Takes::Null => json!({"type": "null"}),
         Takes::Boolean => json!({"type": "boolean"}),
+        Takes::True => json!({"const": true}),
         Takes::Whole(range) => whole(*range.start(), *range.end()),
         Takes::Word(words) => json!({"type": "string", "enum": words}),
         Takes::Text => defined(

@@ -1,5 +1,6 @@
 //! `credentials` and `callers`.
 
+use super::rules::LONGEST_NAME;
 use super::{FILE, Key, Takes, key, needed, words};
 use crate::layers::{HeaderForwardToken, QueryToken};
 
@@ -51,7 +52,7 @@ pub(super) const CALLER: Takes = Takes::Mapping(
     &[
         needed(
             "name",
-            Takes::Text,
+            Takes::Name(LONGEST_NAME),
             "The name that rules, limits, metrics and the trail call this caller by.",
         ),
         key(

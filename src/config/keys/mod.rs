@@ -34,6 +34,8 @@ pub(super) enum Takes {
     Null,
     /// `true` or `false`.
     Boolean,
+    /// `true` alone.
+    True,
     /// A whole number.
     Whole(RangeInclusive<u64>),
     /// A number and a unit of time.
@@ -46,7 +48,7 @@ pub(super) enum Takes {
     Address,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// A name of at most so many characters in one line.
+    /// A name or a sentence of at most so many characters in one line.
     Name(usize),
     /// The name of a parameter of a bulk cancel that is not known yet.
     NewParameter,

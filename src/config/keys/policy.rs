@@ -32,7 +32,7 @@ pub(super) const POLICY: [Key; 5] = [
     ),
     section(
         "bulk_cancel",
-        &BULK_CANCEL,
+        BULK_CANCEL,
         "What bounds DELETE /v2/messages, which without a filter cancels every pending message of the account.",
     ),
     key(
@@ -48,12 +48,15 @@ pub(super) const POLICY: [Key; 5] = [
     ),
     key(
         "rules",
-        Takes::List(&super::rules::RULE, ANY),
+        Takes::List(&super::rules::RULE, 0..=super::rules::MOST_RULES),
         "Rules with conditions, tried first and in order: the first whose conditions all hold decides.",
     ),
 ];
 
-pub(super) const BULK_CANCEL: [Key; 9] = [
+/// Those of `bulk_cancel` that a rule may set for itself: its first six.
+pub(super) const BOUNDS: &[Key] = BULK_CANCEL.split_at(6).0;
+
+const BULK_CANCEL: &[Key] = &[
     key(
         "require_filter",
         Takes::Boolean,

@@ -1,11 +1,20 @@
 //! An item of `policy.rules`.
 
-use super::policy::{BULK_CANCEL, MODES};
-use super::{ANY, Takes, key, needed, section, words};
+use super::policy::{BOUNDS, MODES};
+use super::{Takes, key, needed, section, words};
 
-const CALLERS: Takes = Takes::List(&Takes::Text, ANY);
+/// The most rules: each costs the requests that it names a little time.
+pub(in crate::config) const MOST_RULES: usize = 1000;
 
-const OPERATIONS: Takes = Takes::List(&Takes::Operation, ANY);
+/// The most characters of a rule's name, and of a caller's.
+pub(in crate::config) const LONGEST_NAME: usize = 64;
+
+/// The longest text of a denial, in characters: it stands in every answer and record of one.
+pub(in crate::config) const LONGEST_TEXT: usize = 500;
+
+const CALLERS: Takes = Takes::List(&Takes::Name(LONGEST_NAME), 1..=usize::MAX);
+
+const OPERATIONS: Takes = Takes::List(&Takes::Operation, 1..=usize::MAX);
 
 pub(super) const RULE: Takes = Takes::Mapping(
     &[
@@ -31,25 +40,23 @@ pub(super) const RULE: Takes = Takes::Mapping(
         ),
         key(
             "deny",
-            Takes::Text,
+            Takes::Name(LONGEST_TEXT),
             "Refuse the request; the text tells the client why and what to do.",
         ),
         key(
             "allow",
-            Takes::Boolean,
-            "true: let the request through, past policy.bulk_cancel. It never lifts limits, nor the refusal of what is \
+            Takes::True,
+            "Let the request through, past policy.bulk_cancel. It never lifts limits, nor the refusal of what is \
              ambiguous.",
         ),
         section(
             "bulk_cancel",
-            &BULK_CANCEL,
+            BOUNDS,
             "Limits of its own for a bulk cancel; keys left out keep the value of policy.bulk_cancel.",
         ),
         key(
             "expires",
-            Takes::Form(
-                "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\\.[0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$",
-            ),
+            Takes::Form("^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}.*(?:[Zz]|[+-][0-9]{2}.*)$"),
             "From this time on (RFC 3339, like 2026-12-01T00:00:00Z) the rule is skipped.",
         ),
         key(
