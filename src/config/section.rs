@@ -6,7 +6,7 @@ use super::fault::{Fault, Warning};
 use super::source::Place;
 use super::tree::Node;
 use super::value::{Context, Value, not_available};
-use super::{secret, suggest};
+use super::{keys, secret, suggest};
 use crate::qstash::selection::quoted;
 
 /// A mapping that is being read.
@@ -158,7 +158,7 @@ impl<'c> Section<'c> {
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self) {
         if let Some(value) = &self.not_a_mapping {
-            let keys = suggest::list(&self.known);
+            let keys = self.keys();
             let what = if self.path.is_empty() {
                 "the file".to_owned()
             } else {
@@ -208,7 +208,15 @@ impl<'c> Section<'c> {
         if let Some(section) = suggest::elsewhere(key) {
             return format!("{known} is not a key {of}; it belongs to {section}");
         }
-        format!("{known} is not a key {of}; its keys are {}", suggest::list(&self.known))
+        format!("{known} is not a key {of}; its keys are {}", self.keys())
+    }
+
+    /// The keys that it takes, in the order of the shipped file.
+    fn keys(&self) -> String {
+        let mut keys = self.known.clone();
+        let place = |name: &&str| keys::of(&self.path).iter().position(|key| key.name == *name);
+        keys.sort_by_key(|name| place(name).unwrap_or(usize::MAX));
+        suggest::list(&keys)
     }
 
     fn report_duplicates(&self) {

@@ -68,6 +68,31 @@ pub(super) enum Takes {
     Mapping(&'static [Key], &'static [&'static str]),
 }
 
+impl Takes {
+    /// The keys of a mapping, of the items of a list, or of what is a mapping where it is there.
+    fn keys(&self) -> &'static [Key] {
+        match self {
+            Takes::Mapping(keys, _) => keys,
+            Takes::List(items, _) => items.keys(),
+            Takes::Either(either) => either
+                .iter()
+                .map(Takes::keys)
+                .find(|keys| !keys.is_empty())
+                .unwrap_or(&[]),
+            _ => &[],
+        }
+    }
+}
+
+/// The keys of the mapping at a path, such as `policy.bulk_cancel` or `rate_limits[0]`; none where there is none.
+pub(super) fn of(path: &str) -> &'static [Key] {
+    let steps = path.split('.').filter_map(|step| step.split('[').next());
+    steps.filter(|name| !name.is_empty()).fold(&ROOT, |keys, name| {
+        let key = keys.iter().find(|key| key.name == name);
+        key.map_or(&[], |key| key.takes.keys())
+    })
+}
+
 /// Any number of items.
 const ANY: RangeInclusive<usize> = 0..=usize::MAX;
 
