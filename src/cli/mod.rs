@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod health;
 mod run;
+mod schema;
 mod simulate;
 
 use std::future::Future;
@@ -34,6 +35,7 @@ enum Command {
     Audit(audit::AuditArgs),
     Simulate(simulate::Simulate),
     Demo(demo::Demo),
+    Schema(schema::Schema),
     Health(health::Health),
 }
 
@@ -48,6 +50,7 @@ impl Arguments {
             Some(Command::Audit(args)) => audit::run(&args),
             Some(Command::Simulate(simulate)) => block_on(simulate.run()),
             Some(Command::Demo(demo)) => demo.run(),
+            Some(Command::Schema(schema)) => schema.run(),
             Some(Command::Health(health)) => health.run(),
         }
     }

@@ -6,7 +6,7 @@ use super::fault::{Fault, Warning};
 use super::source::Place;
 use super::tree::Node;
 use super::value::{Context, Value, not_available};
-use super::{secret, suggest};
+use super::{keys, secret, suggest};
 use crate::qstash::selection::quoted;
 
 /// A mapping that is being read.
@@ -88,7 +88,9 @@ impl<'c> Section<'c> {
         if let Some(value) = self.get(name) {
             return parse(&value).map_err(|message| value.fault(message)).ok();
         }
-        if self.not_a_mapping.is_none() {
+        // A misspelt key is told of as that alone.
+        let near = |key: &str| !self.known.contains(&key) && suggest::nearest(key, [name]).is_some();
+        if self.not_a_mapping.is_none() && !self.entries.iter().any(|(key, _)| near(&key.value)) {
             let first = self.entries.first().map(|(key, _)| Place::of(key));
             let message = format!("`{}` has no `{name}`; add one, like `{example}`", self.path);
             self.context
@@ -156,14 +158,23 @@ impl<'c> Section<'c> {
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self) {
         if let Some(value) = &self.not_a_mapping {
-            let keys = suggest::list(&self.known);
+            let keys = self.keys();
             let what = if self.path.is_empty() {
                 "the file".to_owned()
             } else {
                 format!("`{}`", self.path)
             };
+            // `mode:monitor` is text.
+            let first = match &value.node.value {
+                Node::String(text) => text.split_once(':').map(|(key, _)| key.trim()),
+                _ => None,
+            };
+            let hint = match first.filter(|key| self.known.contains(key)) {
+                Some(key) => format!("; write a space behind the `:` of `{key}`"),
+                None => String::new(),
+            };
             value.fault(format!(
-                "{what} is {}; it takes the keys {keys}",
+                "{what} is {}; it takes the keys {keys}{hint}",
                 value.node.value.kind()
             ));
         }
@@ -194,16 +205,28 @@ impl<'c> Section<'c> {
         if let Some(near) = suggest::nearest(key, self.known.iter().copied()) {
             return format!("{known} is not a key {of}; did you mean `{near}`?");
         }
-        if let Some(path) = suggest::elsewhere(key) {
-            return format!("{known} is not a key {of}; it belongs to `{path}`");
+        if let Some(section) = suggest::elsewhere(key) {
+            return format!("{known} is not a key {of}; it belongs to {section}");
         }
-        format!("{known} is not a key {of}; its keys are {}", suggest::list(&self.known))
+        format!("{known} is not a key {of}; its keys are {}", self.keys())
+    }
+
+    /// The keys that it takes, in the order of the shipped file.
+    fn keys(&self) -> String {
+        let mut keys = self.known.clone();
+        let place = |name: &&str| keys::of(&self.path).iter().position(|key| key.name == *name);
+        keys.sort_by_key(|name| place(name).unwrap_or(usize::MAX));
+        suggest::list(&keys)
     }
 
     fn report_duplicates(&self) {
-        for (index, (key, _)) in self.entries.iter().enumerate() {
+        for (index, (key, node)) in self.entries.iter().enumerate() {
             if let Some((first, _)) = self.entries[..index].iter().find(|(first, _)| first.value == key.value) {
-                let message = format!("{} is given twice; keep one of them", quoted(&self.child(&key.value)));
+                let what = match node.value {
+                    Node::Mapping(_) => "write all its keys under one of them",
+                    _ => "keep one of them",
+                };
+                let message = format!("{} is given twice; {what}", quoted(&self.child(&key.value)));
                 let fault = Fault::new(Place::of(key), message).and(Place::of(first), "first given here");
                 self.context.faults.borrow_mut().push(fault);
             }

@@ -1,8 +1,6 @@
 //! What was probably meant.
 
-use std::sync::LazyLock;
-
-use super::tree::{self, Node};
+use super::keys::{self, Key, Takes};
 
 /// The name nearest to one that is not known; none where all are too far away to be meant.
 pub(super) fn nearest<'n>(written: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
@@ -21,35 +19,41 @@ fn begins(written: &str, name: &str) -> bool {
     written.len() >= 4 && (name.starts_with(written) || written.starts_with(name))
 }
 
-/// The section that has a key of this name, where there is one such section in the whole configuration.
-pub(super) fn elsewhere(key: &str) -> Option<&'static str> {
-    /// Every key of the shipped file, which has them all, and the section it stands in.
-    static KEYS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
-        let mut keys = Vec::new();
-        if let Ok(root) = tree::read(super::locate::BUILT_IN) {
-            collect(&root.value, "", &mut keys);
-        }
-        keys
-    });
-    let mut sections = KEYS
-        .iter()
-        .filter(|(name, _)| name == key)
-        .map(|(_, section)| section.as_str());
-    sections
-        .next()
-        .filter(|section| !section.is_empty() && sections.next().is_none())
+/// The section that has a key of this name, where there is one such section in the whole configuration; what stands in
+/// lists comes after everything else.
+pub(super) fn elsewhere(key: &str) -> Option<String> {
+    let mut found = Vec::new();
+    collect(&keys::ROOT, "", key, &mut found);
+    let (in_lists, sections): (Vec<_>, Vec<_>) = found.into_iter().partition(|path| path.contains('['));
+    let only = |mut paths: Vec<String>| paths.pop().filter(|path| paths.is_empty() && !path.is_empty());
+    if sections.is_empty() {
+        return only(in_lists).map(|path| format!("an item of `{}`", path.trim_end_matches("[]")));
+    }
+    only(sections).map(|path| format!("`{path}`"))
 }
 
-fn collect(node: &Node, section: &str, keys: &mut Vec<(String, String)>) {
-    let Node::Mapping(entries) = node else { return };
-    for (name, value) in entries {
-        keys.push((name.value.clone(), section.to_owned()));
-        let below = if section.is_empty() {
-            name.value.clone()
+/// The paths of the mappings that have a key; `[]` stands behind a list.
+fn collect(mapping: &[Key], path: &str, key: &str, found: &mut Vec<String>) {
+    for Key { name, takes, .. } in mapping {
+        if *name == key {
+            found.push(path.to_owned());
+        }
+        let below = if path.is_empty() {
+            (*name).to_owned()
         } else {
-            format!("{section}.{}", name.value)
+            format!("{path}.{name}")
         };
-        collect(&value.value, &below, keys);
+        let either = match takes {
+            Takes::Either(either) => either,
+            one => std::slice::from_ref(one),
+        };
+        for takes in either {
+            match takes {
+                Takes::Mapping(keys, _) => collect(keys, &below, key, found),
+                Takes::List(Takes::Mapping(keys, _), _) => collect(keys, &format!("{below}[]"), key, found),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -88,7 +92,9 @@ mod tests {
 
     #[test]
     fn a_key_of_one_other_section_is_found() {
-        assert_eq!(elsewhere("max_count"), Some("policy.bulk_cancel"));
+        assert_eq!(elsewhere("max_count").as_deref(), Some("`policy.bulk_cancel`"));
+        assert_eq!(elsewhere("certificate").as_deref(), Some("`listen.tls`"));
+        assert_eq!(elsewhere("burst").as_deref(), Some("an item of `rate_limits`"));
         assert_eq!(elsewhere("idle_timeout"), None, "listen and upstream have it");
         assert_eq!(elsewhere("policy"), None);
     }

@@ -73,12 +73,13 @@ pub(super) fn read(text: &str) -> Result<Spanned<Node>, Fault> {
         let place = error.location().map_or(Place { start: 0, end: 0 }, |location| {
             Place::at_line(text, location.line(), location.column())
         });
-        Fault::new(place, explained(error))
+        let line = text[..place.start].lines().next_back().unwrap_or_default();
+        Fault::new(place, explained(error, line))
     })
 }
 
-/// What is wrong with the YAML, and what is most likely meant.
-fn explained(error: &serde_yaml::Error) -> String {
+/// What is wrong with the YAML, and what is most likely meant; `before` stands before it in its line.
+fn explained(error: &serde_yaml::Error, before: &str) -> String {
     use serde_yaml::Error as E;
     use serde_yaml::budget::BudgetBreach;
     let too_large = "the file nests or repeats more than a configuration can; write it plainly, without aliases";
@@ -93,10 +94,11 @@ fn explained(error: &serde_yaml::Error) -> String {
         | E::AliasReplayLimitExceeded { .. }
         | E::AliasExpansionLimitExceeded { .. }
         | E::AliasReplayStackDepthExceeded { .. } => too_large.to_owned(),
-        E::AliasError { error, .. } => explained(error),
+        E::AliasError { error, .. } => explained(error, before),
         E::RecursiveReferencesRequireWeakTypes { .. } => "an alias stands within what it repeats".to_owned(),
         E::UnknownAnchor { .. } => {
-            "a value that begins with `*` repeats an anchor, and there is none of that name; put quotes around text"
+            "a word that begins with `*` repeats an anchor, and there is none of that name; put quotes around a glob, like \
+             `\"*\"`"
                 .to_owned()
         }
         E::NullIntoString { .. } => "there is no key before the `:`".to_owned(),
@@ -107,7 +109,13 @@ fn explained(error: &serde_yaml::Error) -> String {
             if reason.contains("recursion limit") {
                 return too_large.to_owned();
             }
-            match hint(reason) {
+            let is_cut_off = reason.contains("did not find expected key") && before.trim_end().ends_with([']', '}', '"', '\'']);
+            let hint = if is_cut_off {
+                Some("put quotes around the whole value")
+            } else {
+                hint(reason)
+            };
+            match hint {
                 Some(hint) => format!("not YAML: {reason}; {hint}"),
                 None => format!("not YAML: {reason}"),
             }
@@ -117,11 +125,13 @@ fn explained(error: &serde_yaml::Error) -> String {
 
 /// What is usually behind a complaint of the parser.
 fn hint(reason: &str) -> Option<&'static str> {
-    const HINTS: [(&str, &str); 7] = [
+    const HINTS: [(&str, &str); 9] = [
+        ("unclosed bracket", "close it, or put quotes around text that has it"),
+        ("unclosed quote", "put the same quote at the end of the text"),
         ("tab", "indent with spaces"),
         (
             "mapping values are not allowed",
-            "check the indentation, and put quotes around a value that has `: ` in it",
+            "check the indentation and the `:` of the line above, and put quotes around a value that has `: ` in it",
         ),
         ("illegal placement of ':'", "check that the brackets above are closed"),
         ("block sequence entries are not allowed", "put quotes around `-`"),

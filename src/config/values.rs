@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::keys::limits::EVENTS;
 use super::suggest;
 use super::tree::Node;
 use super::value::{Value, not_available};
@@ -17,14 +18,14 @@ pub(super) const LONGEST: Duration = Duration::from_hours(24);
 /// The shortest timeout.
 pub(super) const SHORTEST: Duration = Duration::from_millis(1);
 
-const UNITS_OF_TIME: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+/// How durations are written, in milliseconds.
+pub(super) const UNITS_OF_TIME: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
-const UNITS_OF_SIZE: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+/// How sizes are written, in bytes.
+pub(super) const UNITS_OF_SIZE: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
-const PERIODS: [(&str, u64); 4] = [("s", 1), ("min", 60), ("h", 3_600), ("d", 86_400)];
-
-/// The most events of a rate.
-const MAX_EVENTS: u32 = 1_000_000;
+/// The periods of a rate, in seconds.
+pub(super) const PERIODS: [(&str, u64); 4] = [("s", 1), ("min", 60), ("h", 3_600), ("d", 86_400)];
 
 /// `true` or `false`; `yes` and `on` are text in YAML 1.2.
 pub(super) fn boolean(value: &Value<'_>) -> Result<bool, String> {
@@ -132,11 +133,13 @@ pub(super) fn duration(value: &Value<'_>, range: RangeInclusive<Duration>) -> Re
     let text = value.text("a duration like `10s`")?;
     let path = &value.path;
     let Some(milliseconds) = measured(&text, &UNITS_OF_TIME) else {
-        let bare = !value.is_substituted() && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let example = if bare { format!("{text}s") } else { "10s".to_owned() };
+        let fits = |text: &String| {
+            measured(text, &UNITS_OF_TIME).is_some_and(|meant| range.contains(&Duration::from_millis(meant)))
+        };
         return Err(format!(
-            "{} is not a duration for {path}; write a whole number and its unit (ms, s, m or h), like `{example}`",
-            value.written()
+            "{} is not a duration for {path}; write a whole number and its unit (ms, s, m or h), like `{}`",
+            value.written(),
+            example(value, meant_duration(&text).filter(fits), "10s")
         ));
     };
     let duration = Duration::from_millis(milliseconds);
@@ -163,21 +166,13 @@ pub(super) fn size(value: &Value<'_>, range: RangeInclusive<u64>) -> Result<u64,
     let text = value.text("a size like `64KiB`")?;
     let path = &value.path;
     let Some(bytes) = measured(&text, &UNITS_OF_SIZE) else {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
-            "k" | "kb" | "kib" => Some("KiB"),
-            "m" | "mb" | "mib" => Some("MiB"),
-            "g" | "gb" | "gib" => Some("GiB"),
-            "" | "b" => Some("B"),
-            _ => None,
-        };
-        let example = match unit {
-            Some(unit) if digits > 0 && !value.is_substituted() => format!("{}{unit}", &text[..digits]),
-            _ => "64KiB".to_owned(),
-        };
+        let meant = number_and_rest(&text)
+            .and_then(|(number, unit)| Some(format!("{number}{}", meant_unit(unit, &WORDS_FOR_SIZES)?)));
+        let fits = |text: &String| measured(text, &UNITS_OF_SIZE).is_some_and(|meant| range.contains(&meant));
         return Err(format!(
-            "{} is not a size for {path}; write a whole number and its unit (B, KiB, MiB or GiB), like `{example}`",
-            value.written()
+            "{} is not a size for {path}; write a whole number and its unit (B, KiB, MiB or GiB), like `{}`",
+            value.written(),
+            example(value, meant.filter(fits), "64KiB")
         ));
     };
     if range.contains(&bytes) {
@@ -190,7 +185,8 @@ pub(super) fn size(value: &Value<'_>, range: RangeInclusive<u64>) -> Result<u64,
     ))
 }
 
-fn shown_size(bytes: u64) -> String {
+/// A size as it is written in the file.
+pub(super) fn shown_size(bytes: u64) -> String {
     let fits = |(_, unit): &&(&str, u64)| bytes.is_multiple_of(*unit);
     let (name, unit) = UNITS_OF_SIZE.iter().rev().find(fits).unwrap_or(&("B", 1));
     format!("{}{name}", bytes / unit)
@@ -205,16 +201,23 @@ pub(super) fn rate(value: &Value<'_>) -> Result<Rate, String> {
         Some((digits(events)?, Duration::from_secs(period)))
     });
     let Some((events, period)) = parsed else {
+        let meant = text.split_once('/').and_then(|(events, period)| {
+            let period = meant_unit(period, &WORDS_FOR_PERIODS)?;
+            Some(format!("{}/{period}", digits(events.trim())?))
+        });
         return Err(format!(
-            "{} is not a rate for {path}; write a whole number, `/` and s, min, h or d, like `10/min`",
-            value.written()
+            "{} is not a rate for {path}; write a whole number, `/` and s, min, h or d, like `{}`",
+            value.written(),
+            example(value, meant, "10/min")
         ));
     };
     match u32::try_from(events).ok().and_then(NonZeroU32::new) {
-        Some(events) if events.get() <= MAX_EVENTS => Ok(Rate { events, period }),
+        Some(events) if EVENTS.contains(&events.get().into()) => Ok(Rate { events, period }),
         _ => Err(format!(
-            "{} is out of range for {path}; write from 1 to {MAX_EVENTS} events in a period",
-            value.written()
+            "{} is out of range for {path}; write from {} to {} events in a period",
+            value.written(),
+            EVENTS.start(),
+            EVENTS.end()
         )),
     }
 }
@@ -226,6 +229,15 @@ pub(super) fn address(value: &Value<'_>) -> Result<SocketAddr, String> {
         return Ok(address);
     }
     let (path, written) = (&value.path, value.written());
+    if let Some((host, port)) = text.rsplit_once(':')
+        && format!("{host}:0").parse::<SocketAddr>().is_ok()
+        && digits(port).is_some_and(|port| port > u16::MAX.into())
+    {
+        return Err(format!(
+            "{written} has a port that is out of range for {path}; write from 0 to {}",
+            u16::MAX
+        ));
+    }
     let port = text.trim_start_matches("localhost").trim_start_matches(':');
     let example = match port.parse::<u16>() {
         Ok(_) if value.is_substituted() => "127.0.0.1:8089".to_owned(),
@@ -262,6 +274,56 @@ fn measured(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let (number, unit) = text.split_at(behind);
     let factor = units.iter().find(|(name, _)| *name == unit)?.1;
     digits(number)?.checked_mul(factor)
+}
+
+/// What people write for units, and the unit.
+const WORDS_FOR_TIME: [(&str, &[&str]); 4] = [
+    ("ms", &["msec", "millisecond", "milliseconds"]),
+    ("s", &["", "sec", "secs", "second", "seconds"]),
+    ("m", &["min", "mins", "minute", "minutes"]),
+    ("h", &["hr", "hrs", "hour", "hours"]),
+];
+
+const WORDS_FOR_SIZES: [(&str, &[&str]); 4] = [
+    ("B", &["", "byte", "bytes"]),
+    ("KiB", &["k", "kb"]),
+    ("MiB", &["m", "mb"]),
+    ("GiB", &["g", "gb"]),
+];
+
+const WORDS_FOR_PERIODS: [(&str, &[&str]); 4] = [
+    ("s", &["sec", "second"]),
+    ("min", &["m", "minute"]),
+    ("h", &["hr", "hour"]),
+    ("d", &["day"]),
+];
+
+/// The unit that was probably meant.
+fn meant_unit(written: &str, words: &[(&'static str, &[&str])]) -> Option<&'static str> {
+    let written = written.trim().to_ascii_lowercase();
+    let means = |(unit, words): &&(&str, &[&str])| unit.to_ascii_lowercase() == written || words.contains(&&*written);
+    words.iter().find(means).map(|(unit, _)| *unit)
+}
+
+/// The duration that was probably meant.
+fn meant_duration(text: &str) -> Option<String> {
+    let (number, unit) = number_and_rest(text)?;
+    match unit.trim() {
+        "d" | "day" | "days" => Some(format!("{}h", number.checked_mul(24)?)),
+        unit => Some(format!("{number}{}", meant_unit(unit, &WORDS_FOR_TIME)?)),
+    }
+}
+
+fn number_and_rest(text: &str) -> Option<(u64, &str)> {
+    let (number, rest) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    Some((digits(number).filter(|_| !number.is_empty())?, rest))
+}
+
+/// An example for a fault: what was meant, but nothing of what comes from the environment.
+fn example(value: &Value<'_>, meant: Option<String>, otherwise: &str) -> String {
+    meant
+        .filter(|_| !value.is_substituted())
+        .unwrap_or_else(|| otherwise.to_owned())
 }
 
 /// A number of decimal digits alone, without a sign.

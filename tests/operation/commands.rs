@@ -19,6 +19,7 @@ fn help_is_there_for_every_command() {
         "audit verify",
         "simulate",
         "demo",
+        "schema",
         "health",
     ] {
         let mut arguments: Vec<_> = command.split_whitespace().collect();

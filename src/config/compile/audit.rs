@@ -3,27 +3,25 @@
 use std::time::Duration;
 
 use crate::audit::{Durability, Keep, OnFailure, Recorded, Settings, Sink};
+use crate::config::keys::audit as keys;
 use crate::config::section::Section;
 use crate::config::tree::Node;
 use crate::config::value::{Value, not_available};
 use crate::config::values::{self, LONGEST, SHORTEST};
 
-/// The most rotated files that a number can keep.
-const MOST_FILES: u32 = 1_000_000;
-
 pub(super) fn compile(mut section: Section<'_>) -> Settings {
     let sink = section.value("path", Sink::File("audit/audit.jsonl".into()), sink);
     let durability = section.value("durability", Durability::Sync, |value| {
-        values::one_of(value, &[("sync", Durability::Sync), ("buffered", Durability::Buffered)])
+        values::one_of(value, &keys::DURABILITY)
     });
     let write_timeout = section.value("write_timeout", Duration::from_secs(2), |value| {
         values::duration(value, SHORTEST..=LONGEST)
     });
     let on_failure = section.value("on_failure", OnFailure::Deny, |value| {
-        values::one_of(value, &[("deny", OnFailure::Deny), ("allow", OnFailure::Allow)])
+        values::one_of(value, &keys::ON_FAILURE)
     });
     let record = section.value("record", Recorded::Guarded, |value| {
-        values::one_of(value, &[("guarded", Recorded::Guarded), ("all", Recorded::All)])
+        values::one_of(value, &keys::RECORD)
     });
     let (max_size, keep) = rotate(section.section("rotate"));
     section.value("follow_bulk_actions", (), only_false);
@@ -41,7 +39,7 @@ pub(super) fn compile(mut section: Section<'_>) -> Settings {
 }
 
 fn rotate(mut section: Section<'_>) -> (u64, Keep) {
-    let max_size = section.value("max_size", 64 << 20, |value| values::size(value, 1..=1 << 40));
+    let max_size = section.value("max_size", 64 << 20, |value| values::size(value, keys::FILE_SIZE));
     let keep = section.value("keep", Keep::All, |value| {
         match (&value.node.value, value.text("all, or how many files to keep")) {
             (Node::Integer(_), _) => {}
@@ -56,8 +54,8 @@ fn rotate(mut section: Section<'_>) -> (u64, Keep) {
             }
             (_, Err(message)) => return Err(message),
         }
-        let number = values::whole(value, 1..=MOST_FILES.into())?;
-        Ok(Keep::Newest(u32::try_from(number).unwrap_or(MOST_FILES)))
+        let number = values::whole(value, keys::FILES)?;
+        Ok(Keep::Newest(u32::try_from(number).unwrap_or(u32::MAX)))
     });
     section.value("compress", (), only_false);
     section.finish();

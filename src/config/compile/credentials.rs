@@ -1,5 +1,6 @@
 //! `credentials`. Nothing written here is shown unless it is a plain short word: tokens end up under any of the keys.
 
+use crate::config::keys::credentials as keys;
 use crate::config::section::Section;
 use crate::config::tree::Node;
 use crate::config::value::{Value, not_available};
@@ -18,12 +19,9 @@ pub(super) fn compile(mut section: Section<'_>) -> Credentials {
         }
     }
     let credentials = Credentials {
-        query_token: section.value("query_token", QueryToken::Move, |value| {
-            word(value, &[("move", QueryToken::Move), ("reject", QueryToken::Reject)])
-        }),
+        query_token: section.value("query_token", QueryToken::Move, |value| word(value, &keys::QUERY_TOKEN)),
         header_forward_token: section.value("header_forward_token", HeaderForwardToken::Keep, |value| {
-            use HeaderForwardToken::{Keep, Move, Reject};
-            word(value, &[("keep", Keep), ("move", Move), ("reject", Reject)])
+            word(value, &keys::HEADER_FORWARD_TOKEN)
         }),
     };
     section.value("mode", (), |value| {

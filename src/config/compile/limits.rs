@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::policy;
+use crate::config::keys::limits::{self as keys, DENIED, LONGEST_NAME};
 use crate::config::section::Section;
 use crate::config::source::Place;
 use crate::config::value::{Value, not_available};
@@ -12,15 +13,8 @@ use crate::limits::{AppliesTo, Limit, Per, Rate, Unit};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::quoted;
 
-/// What stands in `applies_to` for the records of denials.
-const DENIED: &str = "denied";
-
-const MAX_BURST: u32 = 1_000_000;
-
 /// A bucket that takes longer to fill is a mistake, and more than the arithmetic of limits holds.
 const LONGEST_REFILL: Duration = Duration::from_hours(366 * 24);
-
-const LONGEST_NAME: usize = 64;
 
 pub(super) fn compile(value: Option<Value<'_>>) -> Vec<Limit> {
     let Some(value) = value else { return defaults() };
@@ -66,18 +60,9 @@ fn limit(item: Value<'_>, names: &mut Vec<(String, Place)>, denied: &mut Option<
         }
         Ok(applies_to)
     });
-    let per = section.required("per", "per: caller", |value| {
-        values::one_of(
-            value,
-            &[
-                ("caller", Per::Caller),
-                ("client_ip", Per::ClientIp),
-                ("global", Per::Global),
-            ],
-        )
-    });
+    let per = section.required("per", "per: caller", |value| values::one_of(value, &keys::PER));
     let unit = section.required("unit", "unit: requests", |value| {
-        let unit = values::one_of(value, &[("requests", Unit::Requests), ("messages", Unit::Messages)])?;
+        let unit = values::one_of(value, &keys::UNIT)?;
         match (unit, &applies_to) {
             (Unit::Messages, Some(AppliesTo::Denied)) => {
                 Err("a limit on `denied` counts requests; write `unit: requests`".to_owned())
@@ -148,7 +133,7 @@ fn applies_to(value: &Value<'_>) -> Result<AppliesTo, String> {
 }
 
 fn burst(value: &Value<'_>, rate: Option<Rate>) -> Result<NonZeroU32, String> {
-    let number = values::whole(value, 1..=MAX_BURST.into())?;
+    let number = values::whole(value, keys::BURST)?;
     let burst = u32::try_from(number)
         .ok()
         .and_then(NonZeroU32::new)

@@ -1,5 +1,6 @@
 //! `policy`.
 
+use crate::config::keys::policy as keys;
 use crate::config::section::Section;
 use crate::config::suggest;
 use crate::config::tree::Node;
@@ -16,7 +17,7 @@ pub(super) const HOSTED_IGNORES_COUNT: &str =
 
 pub(super) fn compile(mut section: Section<'_>, upstream: &Origin) -> Policy {
     let mode = section.value("mode", Mode::Enforce, |value| {
-        let mode = values::one_of(value, &[("enforce", Mode::Enforce), ("monitor", Mode::Monitor)])?;
+        let mode = values::one_of(value, &keys::MODES)?;
         if mode == Mode::Monitor {
             value.warn("policy.mode is monitor: nothing is refused, violations are only recorded");
         }
@@ -27,7 +28,7 @@ pub(super) fn compile(mut section: Section<'_>, upstream: &Origin) -> Policy {
         bulk_cancel: bulk_cancel(section.section("bulk_cancel"), upstream),
         operations: operations(section.section("operations")),
         qstash_destinations: section.value("qstash_destinations", false, |value| {
-            values::one_of(value, &[("deny", false), ("allow", true)])
+            values::one_of(value, &keys::DESTINATIONS)
         }),
         upstream_host: upstream.host.clone(),
         digest: String::new(),
@@ -214,7 +215,15 @@ pub(super) fn unknown_operation(item: &Value<'_>, text: &str, also: &[&'static s
 fn unknown_name(name: &str, also: &[&'static str]) -> String {
     let shown = quoted(name);
     if name.contains('*') {
-        return format!("{shown} matches no operation");
+        let group = name.split(['.', '*']).next().unwrap_or_default();
+        let groups = Operation::ALL
+            .iter()
+            .filter_map(|operation| operation.as_str().split('.').next());
+        let near = suggest::nearest(group, groups).map(|near| format!("{near}{}", &name[group.len()..]));
+        return match near.filter(|glob| matching(glob).is_some()) {
+            Some(near) => format!("{shown} matches no operation; did you mean `{near}`?"),
+            None => format!("{shown} matches no operation; write a glob like `dlq.*`"),
+        };
     }
     let names = Operation::ALL
         .iter()

@@ -3,19 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::config::keys::server as keys;
 use crate::config::section::Section;
 use crate::config::tree::Node;
 use crate::config::value::Value;
 use crate::config::values::{self, LONGEST, SHORTEST};
 use crate::server::{Admin, Listen, Resources};
-
-/// Below this, hyper cannot read an ordinary request.
-const SMALLEST_HEAD: u64 = 8 << 10;
-
-const LARGEST_HEAD: u64 = 1 << 20;
-
-/// An inspected body is held whole.
-const LARGEST_INSPECTED_BODY: u64 = 64 << 20;
 
 pub(super) fn listen(mut section: Section<'_>) -> Listen {
     let listen = Listen {
@@ -66,17 +59,17 @@ pub(super) fn admin(value: Option<Value<'_>>, listen: SocketAddr) -> Option<Admi
 }
 
 pub(super) fn resources(mut section: Section<'_>) -> Resources {
-    let size = |least, most| move |value: &Value<'_>| values::size(value, least..=most).map(in_memory);
+    let size = |range| move |value: &Value<'_>| values::size(value, range).map(in_memory);
     let resources = Resources {
         max_connections: section.value("max_connections", 10_000, |value| {
-            values::whole(value, 1..=1_000_000).map(in_memory)
+            values::whole(value, keys::CONNECTIONS).map(in_memory)
         }),
-        max_inspected_body: section.value("max_inspected_body", 64 << 10, size(1, LARGEST_INSPECTED_BODY)),
+        max_inspected_body: section.value("max_inspected_body", 64 << 10, size(keys::INSPECTED_BODY)),
         header_read_timeout: section.value("header_read_timeout", Duration::from_secs(10), timeout),
         body_idle_timeout: section.value("body_idle_timeout", Duration::from_mins(1), timeout),
-        max_header_bytes: section.value("max_header_bytes", 64 << 10, size(SMALLEST_HEAD, LARGEST_HEAD)),
+        max_header_bytes: section.value("max_header_bytes", 64 << 10, size(keys::HEAD)),
         shutdown_delay: section.value("shutdown_delay", Duration::ZERO, |value| {
-            values::duration(value, Duration::ZERO..=LONGEST)
+            values::duration(value, keys::DELAY)
         }),
         shutdown_grace: section.value("shutdown_grace", Duration::from_secs(30), timeout),
     };

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use http::Uri;
 
+use crate::config::keys::upstream as keys;
 use crate::config::section::Section;
 use crate::config::value::Value;
 use crate::config::values::{self, LONGEST, SHORTEST};
 use crate::upstream::{Origin, Scheme, Settings};
-
-/// QStash answers a cancel by filter within a minute; the guard must not give up before.
-const SHORTEST_RESPONSE: Duration = Duration::from_secs(75);
 
 pub(super) fn compile(mut section: Section<'_>) -> Settings {
     let default = Origin {
@@ -33,12 +31,12 @@ pub(super) fn compile(mut section: Section<'_>) -> Settings {
 
 fn response_timeout(value: &Value<'_>) -> Result<Duration, String> {
     let timeout = values::duration(value, Duration::ZERO..=LONGEST)?;
-    if timeout < SHORTEST_RESPONSE {
+    if timeout < *keys::RESPONSE.start() {
         return Err(format!(
             "{} is too short for upstream.response_timeout: QStash may take a minute to answer a cancel by filter, and \
              goes on with it after the guard has given up; write {} or more",
             value.written(),
-            values::shown(SHORTEST_RESPONSE)
+            values::shown(*keys::RESPONSE.start())
         ));
     }
     Ok(timeout)
