@@ -90,6 +90,7 @@ impl<C: Clock + Clone> Limiter<C> {
 
     /// These limits in place of the present ones, as a reload brings them. One that has the name, `per`, unit, rate and
     /// burst of a present one shares its buckets: what is used up stays used up. Any other begins with full buckets.
+    #[must_use]
     pub fn renewed(&self, limits: Vec<Limit>) -> Self {
         let mut renewed = Limiter::with_clock(limits, self.clock.clone());
         for buckets in &mut renewed.limits {
