@@ -20,7 +20,7 @@ use crate::server::Drain;
 use crate::telemetry::{Metrics, logs};
 
 /// How often the file is looked at. A change is taken at the second look that finds it.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// So many bytes of a fault are recorded; the log has all of it.
 const MOST_OF_A_FAULT: usize = 1024;
