@@ -1,5 +1,7 @@
 //! The composition root: settings in, a running guard out.
 
+mod reload;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -10,14 +12,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::Signal;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::audit::{Event, Record, Recorded, StartFault, Trail, TrailError};
-use crate::config::Settings;
+use crate::audit::{Event, Record, StartFault, Trail, TrailError};
+use crate::config::{Settings, Watched};
 use crate::layers::exchange::Snapshot;
 use crate::layers::suppressed::Suppressed;
-use crate::limits::Limiter;
 use crate::server::admin::Admin;
 use crate::server::{BindError, Connections, Drain, Listeners};
 use crate::stack::{self, Parts};
@@ -57,27 +59,38 @@ pub struct Guard {
     cores: Vec<JoinHandle<()>>,
     main: Runtime,
     suppressed: Arc<Suppressed>,
-    shutdown_delay: Duration,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    metrics: Metrics,
+    settings: Settings,
 }
 
 impl Guard {
-    /// Starts a guard: the trail first, then the ports, then one thread for each of `cores`.
+    /// Starts a guard on a runtime of its own.
+    ///
+    /// # Errors
+    /// See [`Guard::start_on`].
+    pub fn start(settings: Settings, cores: usize) -> Result<Self, GuardError> {
+        Guard::start_on(Builder::new_current_thread().enable_all().build()?, settings, cores)
+    }
+
+    /// Starts a guard: the trail first, then the ports, then one thread for each of `cores`. What is no request runs on
+    /// `main`: the admin port, reloads, and the end.
     ///
     /// # Errors
     /// [`GuardError`]; then nothing is left running.
-    pub fn start(settings: Settings, cores: usize) -> Result<Self, GuardError> {
+    pub fn start_on(main: Runtime, settings: Settings, cores: usize) -> Result<Self, GuardError> {
         let metrics = Metrics::new()?;
         let tls = client_config(settings.upstream.ca_file.as_deref())?;
-        let main = Builder::new_current_thread().enable_all().build()?;
 
         // The trail is opened, locked and written before a port opens: a guard that cannot write it does not serve.
         let origin = &settings.upstream.origin;
         let started = Record {
             policy: Some(settings.policy.digest.clone()),
             detail: Some(format!(
-                "version {}, upstream {}",
+                "version {}, upstream {}{}",
                 env!("CARGO_PKG_VERSION"),
-                origin.host_header()
+                origin.host_header(),
+                reload::rehearsal(&settings)
             )),
             ..Record::new(Event::Started)
         };
@@ -97,12 +110,7 @@ impl Guard {
             .map(|admin| Listeners::bind(admin.address, 1))
             .transpose()?;
 
-        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot {
-            policy: settings.policy.clone(),
-            credentials: settings.credentials,
-            limits: Arc::new(Limiter::new(settings.limits.clone())),
-            record_all: settings.audit.record == Recorded::All,
-        }));
+        let snapshot = Arc::new(ArcSwap::from_pointee(reload::snapshot(&settings, None)));
         let drain = Drain::default();
         let suppressed = Arc::new(Suppressed::default());
         let slots = Arc::new(Semaphore::new(
@@ -158,13 +166,13 @@ impl Guard {
         }
 
         let ready = Arc::new(AtomicBool::new(true));
-        let admin = match (admin_listeners, settings.admin) {
+        let admin = match (admin_listeners, &settings.admin) {
             (Some(Listeners { address, sockets }), Some(admin)) => {
                 let service = Admin {
-                    metrics,
+                    metrics: metrics.clone(),
                     trail: trail.clone(),
                     ready: Arc::clone(&ready),
-                    token_file: admin.token_file,
+                    token_file: admin.token_file.clone(),
                     loopback: address.ip().is_loopback(),
                 };
                 let _context = main.enter();
@@ -175,7 +183,7 @@ impl Guard {
             }
             _ => None,
         };
-        main.spawn(housekeep(trail.clone(), Arc::clone(&suppressed), snapshot));
+        main.spawn(housekeep(trail.clone(), Arc::clone(&suppressed), Arc::clone(&snapshot)));
         Ok(Guard {
             address,
             admin,
@@ -185,7 +193,9 @@ impl Guard {
             cores: threads,
             main,
             suppressed,
-            shutdown_delay: settings.resources.shutdown_delay,
+            snapshot,
+            metrics,
+            settings,
         })
     }
 }
@@ -201,6 +211,20 @@ impl Guard {
         self.admin
     }
 
+    /// From now on reloads the configuration when it changes and with each of `hangups`, which also reopens an audit
+    /// file that was moved away. The settings that the guard runs with were loaded from `watched`.
+    pub fn reload_from(&self, watched: Watched, hangups: Signal) {
+        let reloader = reload::Reloader {
+            watched,
+            hangups,
+            running: self.settings.clone(),
+            snapshot: Arc::clone(&self.snapshot),
+            trail: self.trail.clone(),
+            metrics: self.metrics.clone(),
+        };
+        self.main.spawn(reloader.run(self.drain.clone()));
+    }
+
     /// Serves until `told` resolves, then shuts down: readyz fails, `shutdown_delay` passes, requests in flight finish
     /// within `shutdown_grace`, the trail is closed.
     ///
@@ -214,13 +238,13 @@ impl Guard {
             cores,
             main,
             suppressed,
-            shutdown_delay,
+            settings,
             ..
         } = self;
-        main.block_on(async {
+        let ended = main.block_on(async {
             told.await;
             ready.store(false, Ordering::Release);
-            tokio::time::sleep(shutdown_delay).await;
+            tokio::time::sleep(settings.resources.shutdown_delay).await;
             drain.start();
             // The admin port goes on answering while the cores finish: they are joined off this thread.
             let joined = tokio::task::spawn_blocking(move || cores.into_iter().all(|core| core.join().is_ok()));
@@ -235,7 +259,10 @@ impl Guard {
             let (seq, hash) = trail.close(Record::new(Event::Stopped)).await?;
             tracing::info!(seq, hash, "stopped");
             Ok(())
-        })
+        });
+        // A configuration that is just being read may hang in the disk; nobody waits for it any more.
+        main.shutdown_background();
+        ended
     }
 }
 

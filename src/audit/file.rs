@@ -143,6 +143,39 @@ impl TrailFile {
         Ok(())
     }
 
+    /// Opens the path again where another file, or none, stands there now; whether that was so.
+    pub(super) fn reopen_if_moved(&mut self, confirmed: &Head) -> Result<bool, OpenError> {
+        let current = self
+            .open
+            .as_ref()
+            .map(File::metadata)
+            .transpose()
+            .map_err(|e| self.failed(e))?;
+        let there = match fs::metadata(&self.names.path) {
+            Ok(there) => Some(there),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(self.failed(e)),
+        };
+        let same = |a: &fs::Metadata, b: &fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+        if current
+            .as_ref()
+            .zip(there.as_ref())
+            .is_none_or(|(current, there)| same(current, there))
+            && there.is_some()
+        {
+            return Ok(false);
+        }
+        let file = self.locked()?;
+        if file.metadata().map_err(|e| self.failed(e))?.len() > 0 {
+            return Err(self.failed(io::Error::other("another file that is not empty stands there now")));
+        }
+        if let Some(old) = self.open.take() {
+            old.sync_data().map_err(|e| self.failed(e))?;
+        }
+        self.begin(file, confirmed);
+        Ok(true)
+    }
+
     /// Whether `line` more bytes behind `staged` would make the file too long. A file is never rotated before something
     /// else than its first lines stands in it.
     pub(super) fn is_full(&self, staged: usize, line: usize) -> bool {

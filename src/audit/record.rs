@@ -70,7 +70,12 @@ impl Record {
     pub(super) fn is_owed(&self) -> bool {
         matches!(
             self.event,
-            Event::Started | Event::Rotated | Event::Outcome | Event::DenialsSuppressed
+            Event::Started
+                | Event::Rotated
+                | Event::Outcome
+                | Event::DenialsSuppressed
+                | Event::PolicyLoaded
+                | Event::PolicyRejected
         )
     }
 

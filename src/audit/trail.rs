@@ -14,7 +14,7 @@ use super::event::Event;
 use super::file::{OpenError, SetAside, TrailFile};
 use super::record::Record;
 use super::settings::{OnFailure, Settings, Sink};
-use super::writer::{Close, Entry, Output, StartError, Writer};
+use super::writer::{Control, Entry, Output, StartError, Writer};
 
 /// How many records may wait for the disk. One that finds no place has failed at once.
 const QUEUE: usize = 4096;
@@ -120,7 +120,7 @@ pub struct Trail {
 #[derive(Clone)]
 struct Channels {
     records: Sender<Entry>,
-    close: Sender<Close>,
+    control: Sender<Control>,
 }
 
 impl Trail {
@@ -170,12 +170,12 @@ impl Trail {
             (failure, _) => failure,
         };
         let (records, record_queue) = crossbeam_channel::bounded(QUEUE);
-        let (close, close_queue) = crossbeam_channel::unbounded();
+        let (control, control_queue) = crossbeam_channel::unbounded();
         thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || writer.run(&record_queue, &close_queue))
+            .spawn(move || writer.run(&record_queue, &control_queue))
             .map_err(StartFault::Thread)?;
-        trail.writer = Some(Channels { records, close });
+        trail.writer = Some(Channels { records, control });
         Ok(Opened {
             trail,
             set_aside,
@@ -187,10 +187,10 @@ impl Trail {
     ///
     /// With `audit.on_failure: deny`, an `intent` that comes through after its waiter gave up is followed by an `outcome`
     /// with result `unsent`: the caller refuses its request on every error, and has nothing to record. With `allow` such
-    /// an intent stands as it is: the request goes on, and the caller records its outcome. An `outcome` and
-    /// `denials_suppressed` are kept after an error and written as soon as the trail can be; they must not be committed
-    /// again. Needs a runtime with a timer; must
-    /// be awaited to its end, in a task of its own if the client may leave.
+    /// an intent stands as it is: the request goes on, and the caller records its outcome. An `outcome`,
+    /// `denials_suppressed`, `policy_loaded` and `policy_rejected` are kept after an error and written as soon as the
+    /// trail can be; they must not be committed again. Needs a runtime with a timer; must be awaited to its end, in a
+    /// task of its own if the client may leave.
     ///
     /// # Errors
     /// The record is not in the trail, or not in time.
@@ -231,20 +231,20 @@ impl Trail {
         }
     }
 
+    /// Opens the file again where it was moved away (by logrotate, say); the chain goes on in the new one.
+    ///
+    /// # Errors
+    /// The new file cannot be written; the trail has then failed and is tried again with the next record.
+    pub async fn reopen(&self) -> Result<(), TrailError> {
+        self.ask(Control::Reopen).await.map(drop)
+    }
+
     /// Writes what is queued and the `stopped` record, closes the file, and returns the head of the chain.
     ///
     /// # Errors
     /// The record could not be written in time. Records that follow fail.
     pub async fn close(&self, stopped: Record) -> Result<(u64, String), TrailError> {
-        if let Some(writer) = &self.writer {
-            let (reply, result) = oneshot::channel();
-            let close = Close {
-                record: Box::new(stopped),
-                reply,
-            };
-            writer.close.send(close).map_err(|_| TrailError::Closed)?;
-            self.result(result).await?;
-        }
+        self.ask(|reply| Control::Close(Box::new(stopped), reply)).await?;
         Ok(self.head())
     }
 
@@ -267,6 +267,18 @@ impl Trail {
                 TrySendError::Disconnected(_) => TrailError::Closed,
             }
         })
+    }
+
+    async fn ask(
+        &self,
+        control: impl FnOnce(oneshot::Sender<Result<Committed, TrailError>>) -> Control,
+    ) -> Result<Committed, TrailError> {
+        let Some(writer) = &self.writer else {
+            return Ok(Committed { seq: 0 });
+        };
+        let (reply, result) = oneshot::channel();
+        writer.control.send(control(reply)).map_err(|_| TrailError::Closed)?;
+        self.result(result).await
     }
 
     async fn result(

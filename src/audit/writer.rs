@@ -4,6 +4,7 @@
 //! not in the chain: its waiters are told, and what it left behind the last confirmed line is set aside before the
 //! next write. The next record after a failure is the next attempt, at most one a second after a failed attempt.
 
+mod control;
 mod rotate;
 
 use std::collections::VecDeque;
@@ -23,6 +24,7 @@ use super::record::Record;
 use super::settings::OnFailure;
 use super::tail::MAX_LINE;
 use super::trail::{Committed, Shared, TrailError};
+pub(super) use control::Control;
 
 /// How long after a failed attempt the next one is made at the earliest.
 const RETRY: Duration = Duration::from_secs(1);
@@ -40,12 +42,6 @@ pub(super) struct Entry {
     pub(super) record: Box<Record>,
     /// Who waits; a caller that has given up has closed it.
     pub(super) reply: Option<Reply>,
-}
-
-/// Asks the writer to write what is queued and this record, then to end.
-pub(super) struct Close {
-    pub(super) record: Box<Record>,
-    pub(super) reply: Reply,
 }
 
 /// Where lines go.
@@ -115,18 +111,22 @@ impl Writer {
         }
     }
 
-    pub(super) fn run(mut self, records: &Receiver<Entry>, closing: &Receiver<Close>) {
+    pub(super) fn run(mut self, records: &Receiver<Entry>, asked: &Receiver<Control>) {
         loop {
             select! {
                 recv(records) -> entry => match entry {
                     Ok(entry) => self.write(std::iter::once(entry).chain(records.try_iter()).collect()),
                     Err(_) => return,
                 },
-                recv(closing) -> asked => match asked {
-                    Ok(close) => {
+                recv(asked) -> control => match control {
+                    Ok(Control::Reopen(reply)) => {
+                        _ = reply.send(self.reopen());
+                        self.shared.stalled.store(false, Ordering::SeqCst);
+                    }
+                    Ok(Control::Close(record, reply)) => {
                         self.write(records.try_iter().collect());
-                        self.close(close);
-                        return refuse_all(records, closing);
+                        self.close(record, reply);
+                        return control::refuse_all(records, asked);
                     }
                     Err(_) => return,
                 },
@@ -333,7 +333,7 @@ impl Writer {
         Ok(recovered)
     }
 
-    fn close(&mut self, Close { record, reply }: Close) {
+    fn close(&mut self, record: Box<Record>, reply: Reply) {
         let (sender, mut receiver) = oneshot::channel();
         self.retried = false;
         self.write(VecDeque::from([Entry {
@@ -347,26 +347,6 @@ impl Writer {
             result = Err(TrailError::Write(e.to_string()));
         }
         _ = reply.send(result);
-    }
-}
-
-/// Answers all who come after the end, until the last handle is gone: what stands in a bounded channel when its receiver
-/// goes is dropped with the channel, and whoever sent it would wait for as long as there are handles.
-fn refuse_all(records: &Receiver<Entry>, closing: &Receiver<Close>) {
-    loop {
-        let reply = select! {
-            recv(records) -> entry => match entry {
-                Ok(entry) => entry.reply,
-                Err(_) => return,
-            },
-            recv(closing) -> asked => match asked {
-                Ok(close) => Some(close.reply),
-                Err(_) => return,
-            },
-        };
-        if let Some(reply) = reply {
-            _ = reply.send(Err(TrailError::Closed));
-        }
     }
 }
 

@@ -9,10 +9,10 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use crate::audit::Event;
 use crate::audit::chain::LineHash;
 use crate::audit::read::show::{self, Filter, Options, Show, ShowError};
 use crate::audit::read::{self, ReadError};
+use crate::audit::{Decision, Event};
 use crate::policy::Code;
 use crate::qstash::operation::Operation;
 
@@ -51,6 +51,9 @@ pub(crate) struct ShowArgs {
     /// Only records of this event
     #[arg(long, value_parser = words(Event::ALL.iter().map(|event| event.as_str())))]
     pub(crate) event: Option<String>,
+    /// Only records with this decision: with `would_deny`, what would be refused were it not for monitor mode
+    #[arg(long, value_parser = words(Decision::ALL.iter().map(|decision| decision.as_str())))]
+    pub(crate) decision: Option<String>,
     /// Only records with this code, like `unfiltered_cancel`
     #[arg(long, hide_possible_values = true, value_parser = words(Code::ALL.iter().map(|code| code.as_str())))]
     pub(crate) code: Option<String>,
@@ -129,6 +132,7 @@ fn run_show(args: &ShowArgs) -> Result<(), Fault> {
             since,
             caller: args.caller.clone(),
             event: args.event.clone(),
+            decision: args.decision.clone(),
             code: args.code.clone(),
             operation: args.operation.clone(),
             uncertain: args.uncertain,

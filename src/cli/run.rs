@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::fail;
 use crate::app::Guard;
-use crate::config;
+use crate::config::{self, Overrides, Watched};
 use crate::telemetry::logs;
 
 /// Run the proxy
@@ -36,17 +37,23 @@ pub(crate) struct Run {
 impl Run {
     /// Runs until SIGTERM or SIGINT: 0 after a clean shutdown, 1 on an error at the start.
     pub(crate) fn run(&self) -> ExitCode {
-        let located = config::locate(self.config.as_deref());
-        let mut loaded = match config::load(&located, &config::process_environment) {
+        let (runtime, hangups) = match hangups() {
+            Ok(prepared) => prepared,
+            Err(error) => return fail(&error),
+        };
+        let overrides = Overrides {
+            listen: self.listen,
+            admin: self.admin,
+            upstream: self.upstream.clone(),
+        };
+        let mut watched = Watched::new(config::locate(self.config.as_deref()), overrides);
+        let loaded = match watched.load(&config::process_environment) {
             Ok(loaded) => loaded,
             Err(faults) => {
                 anstream::eprint!("{}", faults.render(true));
                 return ExitCode::FAILURE;
             }
         };
-        if let Err(error) = self.overrule(&mut loaded) {
-            return fail(&error);
-        }
         let settings = loaded.settings;
         logs::start(settings.log);
         for warning in &loaded.warnings {
@@ -54,18 +61,19 @@ impl Run {
         }
         let policy = settings.policy.digest.clone();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let guard = match Guard::start(settings, cores) {
+        let guard = match Guard::start_on(runtime, settings, cores) {
             Ok(guard) => guard,
             Err(error) => return fail(&error),
         };
-        let (address, admin) = (guard.address(), guard.admin());
+        let (address, admin, config) = (guard.address(), guard.admin(), watched.name());
+        guard.reload_from(watched, hangups);
         let told = async {
             let signals = Signals::listen();
             // Whoever reads this may answer with a signal at once, so the handlers come first.
             tracing::info!(
                 %address,
                 admin = admin.map(tracing::field::display),
-                config = located.name(),
+                config,
                 policy,
                 "listening"
             );
@@ -76,26 +84,16 @@ impl Run {
             Err(error) => fail(&error),
         }
     }
+}
 
-    fn overrule(&self, loaded: &mut config::Loaded) -> Result<(), config::Faults> {
-        let settings = &mut loaded.settings;
-        if let Some(address) = self.listen {
-            settings.listen.address = address;
-        }
-        if let Some(address) = self.admin {
-            settings
-                .admin
-                .get_or_insert(crate::server::Admin {
-                    address,
-                    token_file: None,
-                })
-                .address = address;
-        }
-        if let Some(url) = &self.upstream {
-            loaded.set_upstream(url)?;
-        }
-        Ok(())
-    }
+/// The runtime of all that is no request, and SIGHUP, which would end the process until it is taken over: whoever starts
+/// a guard may ask it to reload at once.
+fn hangups() -> io::Result<(Runtime, Signal)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let context = runtime.enter();
+    let hangups = signal(SignalKind::hangup())?;
+    drop(context);
+    Ok((runtime, hangups))
 }
 
 /// What tells a guard to stop.

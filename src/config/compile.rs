@@ -74,6 +74,14 @@ impl Loaded {
         self.warnings.extend(given.warnings.into_iter().filter(of_upstream));
         Ok(())
     }
+
+    /// Leaves the policy with the upstream that is running, about which was warned at the start.
+    pub(super) fn keep_upstream(&mut self, running: &Settings) {
+        let host = &running.policy.upstream_host;
+        self.settings.policy.upstream_host.clone_from(host);
+        self.warnings
+            .retain(|warning| warning.message() != policy::HOSTED_IGNORES_COUNT);
+    }
 }
 
 fn settings(mut root: Section<'_>) -> Settings {

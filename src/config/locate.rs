@@ -68,17 +68,28 @@ fn locate_among(explicit: Option<&Path>, lookup: Lookup<'_>, places: &[&Path]) -
 /// # Errors
 /// Everything that is wrong with the file, or why it cannot be read.
 pub fn load(located: &Located, lookup: Lookup<'_>) -> Result<Loaded, Faults> {
+    compile_read(located, &read(located), lookup)
+}
+
+/// Compiles what was read of it.
+pub(super) fn compile_read(
+    located: &Located,
+    read: &Result<String, String>,
+    lookup: Lookup<'_>,
+) -> Result<Loaded, Faults> {
     let name = located.name();
-    match located {
-        Located::BuiltIn => compile(&name, BUILT_IN, lookup),
-        Located::File(path) => match read(path) {
-            Ok(text) => compile(&name, &text, lookup),
-            Err(message) => Err(Faults::new(Source::new(&name, ""), vec![Fault::of_file(message)])),
-        },
+    match read {
+        Ok(text) => compile(&name, text, lookup),
+        Err(message) => Err(Faults::new(Source::new(&name, ""), vec![Fault::of_file(message)])),
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+/// The text, or why it cannot be read.
+pub(super) fn read(located: &Located) -> Result<String, String> {
+    let path = match located {
+        Located::BuiltIn => return Ok(BUILT_IN.to_owned()),
+        Located::File(path) => path,
+    };
     let name = path.display();
     let unreadable = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => format!(

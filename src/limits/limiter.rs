@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -51,7 +52,13 @@ pub struct Limiter<C: Clock + Clone = MonotonicClock> {
 #[derive(Debug)]
 struct Buckets<C: Clock + Clone> {
     limit: Limit,
-    state: RateLimiter<Key, HashMapStateStore<Key>, C, NoOpMiddleware<C::Instant>>,
+    state: Arc<State<C>>,
+}
+
+/// What the buckets hold. Shared where a reload leaves a limit as it is.
+#[derive(Debug)]
+struct State<C: Clock + Clone> {
+    keys: RateLimiter<Key, HashMapStateStore<Key>, C, NoOpMiddleware<C::Instant>>,
     /// Once this many keys are held, those that are full again are forgotten.
     sweep_at: AtomicUsize,
 }
@@ -79,6 +86,19 @@ impl<C: Clock + Clone> Limiter<C> {
             .map(|limit| Buckets::new(limit, clock.clone()))
             .collect();
         Limiter { limits, limited, clock }
+    }
+
+    /// These limits in place of the present ones, as a reload brings them. One that has the name, `per`, unit, rate and
+    /// burst of a present one shares its buckets: what is used up stays used up. Any other begins with full buckets.
+    #[must_use]
+    pub fn renewed(&self, limits: Vec<Limit>) -> Self {
+        let mut renewed = Limiter::with_clock(limits, self.clock.clone());
+        for buckets in &mut renewed.limits {
+            if let Some(present) = self.limits.iter().find(|present| present.holds_for(&buckets.limit)) {
+                buckets.state = Arc::clone(&present.state);
+            }
+        }
+        renewed
     }
 
     /// Whether some limit applies to the operation.
@@ -133,7 +153,7 @@ impl<C: Clock + Clone> Limiter<C> {
 
     /// How many keys are held in memory.
     pub fn keys(&self) -> usize {
-        self.limits.iter().map(|buckets| buckets.state.len()).sum()
+        self.limits.iter().map(|buckets| buckets.state.keys.len()).sum()
     }
 
     fn applying(&self, operation: Operation) -> impl Iterator<Item = &Buckets<C>> {
@@ -151,12 +171,27 @@ impl<C: Clock + Clone> Buckets<C> {
         let quota = Quota::with_period(interval(&limit))
             .unwrap_or_else(|| Quota::per_second(limit.rate.events))
             .allow_burst(limit.burst);
-        let state = RateLimiter::new(quota, HashMapStateStore::default(), clock);
+        let state = State {
+            keys: RateLimiter::new(quota, HashMapStateStore::default(), clock),
+            sweep_at: AtomicUsize::new(FIRST_SWEEP),
+        };
         Buckets {
             limit,
-            state,
-            sweep_at: AtomicUsize::new(FIRST_SWEEP),
+            state: Arc::new(state),
         }
+    }
+
+    /// Whether these buckets mean the same under the other limit; which requests it applies to does not matter.
+    fn holds_for(&self, other: &Limit) -> bool {
+        let Limit {
+            name,
+            applies_to: _,
+            per,
+            unit,
+            rate,
+            burst,
+        } = &self.limit;
+        (name, per, unit, rate, burst) == (&other.name, &other.per, &other.unit, &other.rate, &other.burst)
     }
 
     fn key(&self, charge: &Charge<'_>) -> Key {
@@ -212,13 +247,13 @@ impl<C: Clock + Clone> Buckets<C> {
         let Some(cost) = NonZeroU32::new(cost) else {
             return Ok(());
         };
-        let taken = match self.state.check_key_n(key, cost) {
+        let State { keys, sweep_at } = &*self.state;
+        let taken = match keys.check_key_n(key, cost) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(until)) => Err(Some(until.wait_time_from(clock.now()))),
             Err(_) => Err(None),
         };
-        let keys = self.state.len();
-        if keys > self.sweep_at.load(Ordering::Relaxed) {
+        if keys.len() > sweep_at.load(Ordering::Relaxed) {
             self.sweep();
         }
         taken
@@ -239,10 +274,10 @@ impl<C: Clock + Clone> Buckets<C> {
     }
 
     fn sweep(&self) {
-        self.state.retain_recent();
-        self.state.shrink_to_fit();
-        self.sweep_at
-            .store((self.state.len() * 2).max(FIRST_SWEEP), Ordering::Relaxed);
+        let State { keys, sweep_at } = &*self.state;
+        keys.retain_recent();
+        keys.shrink_to_fit();
+        sweep_at.store((keys.len() * 2).max(FIRST_SWEEP), Ordering::Relaxed);
     }
 }
 
@@ -260,102 +295,5 @@ fn interval(limit: &Limit) -> Duration {
 const FIRST_SWEEP: usize = 1024;
 
 #[cfg(test)]
-mod tests {
-    use governor::clock::FakeRelativeClock;
-
-    use super::*;
-    use crate::limits::Rate;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn limiter(unit: Unit, events: u32, burst: u32) -> (Limiter<FakeRelativeClock>, FakeRelativeClock) {
-        let clock = FakeRelativeClock::default();
-        let limit = Limit {
-            name: "bulk".into(),
-            applies_to: AppliesTo::Operations(vec![Operation::MessagesBulkCancel]),
-            per: Per::Caller,
-            unit,
-            rate: Rate {
-                events: NonZeroU32::new(events).unwrap(),
-                period: SECOND,
-            },
-            burst: NonZeroU32::new(burst).unwrap(),
-        };
-        (Limiter::with_clock(vec![limit], clock.clone()), clock)
-    }
-
-    fn charge(caller: &str, messages: Option<u64>) -> Charge<'_> {
-        Charge {
-            operation: Operation::MessagesBulkCancel,
-            caller,
-            client: [127, 0, 0, 1].into(),
-            messages,
-        }
-    }
-
-    #[test]
-    fn a_burst_passes_then_refills_with_time() {
-        let (limits, clock) = limiter(Unit::Requests, 1, 3);
-        (0..3).for_each(|_| limits.charge(charge("a", None)).unwrap());
-        let refusal = limits.charge(charge("a", None)).unwrap_err();
-        assert_eq!(refusal.code(), Code::RateLimited);
-        assert_eq!(refusal.limit().unwrap().retry_after, Some(SECOND));
-        assert_eq!(refusal.limit().unwrap().remaining, 0);
-        limits
-            .charge(charge("b", None))
-            .expect("another caller has a bucket of its own");
-        clock.advance(SECOND);
-        limits.charge(charge("a", None)).unwrap();
-    }
-
-    #[test]
-    fn messages_cost_their_number_and_an_unknown_number_costs_the_burst() {
-        let (limits, clock) = limiter(Unit::Messages, 10, 100);
-        limits.charge(charge("a", Some(70))).unwrap();
-        let refusal = limits.charge(charge("a", Some(40))).unwrap_err();
-        assert_eq!(
-            (refusal.code(), refusal.limit().unwrap().remaining),
-            (Code::RateLimited, 30)
-        );
-        assert_eq!(refusal.limit().unwrap().retry_after, Some(SECOND));
-        assert_eq!(
-            limits.charge(charge("a", Some(101))).unwrap_err().code(),
-            Code::CountOverBudget
-        );
-        assert_eq!(limits.charge(charge("a", None)).unwrap_err().code(), Code::RateLimited);
-        clock.advance(10 * SECOND);
-        limits.charge(charge("a", None)).unwrap();
-        assert_eq!(
-            limits.charge(charge("a", Some(1))).unwrap_err().code(),
-            Code::RateLimited
-        );
-    }
-
-    #[test]
-    fn what_went_beyond_the_charge_is_charged_afterwards() {
-        let (limits, _) = limiter(Unit::Messages, 1, 100);
-        limits.charge(charge("a", Some(10))).unwrap();
-        limits.settle(charge("a", Some(10)), 1010);
-        assert_eq!(
-            limits.charge(charge("a", Some(1))).unwrap_err().code(),
-            Code::RateLimited
-        );
-    }
-
-    #[test]
-    fn a_million_callers_do_not_stay_in_memory() {
-        let (limits, clock) = limiter(Unit::Requests, 1000, 1);
-        for caller in 0..1_000_000_u32 {
-            limits.charge(charge(&caller.to_string(), None)).unwrap();
-            clock.advance(Duration::from_micros(10));
-        }
-        assert!(
-            limits.keys() <= 2 * FIRST_SWEEP,
-            "{} keys are held while they come",
-            limits.keys()
-        );
-        clock.advance(SECOND);
-        limits.sweep();
-        assert_eq!(limits.keys(), 0);
-    }
-}
+#[path = "limiter_tests.rs"]
+mod tests;

@@ -28,6 +28,8 @@ struct Inner {
     audit_sync: Histogram,
     audit_seq: IntGauge,
     connections: IntGauge,
+    policy_loaded: IntCounter,
+    policy_rejected: IntCounter,
     tokens_moved: IntCounter,
     malformed: IntCounter,
 }
@@ -52,6 +54,11 @@ impl Metrics {
         let build = new.gauge("build_info", "The version that runs.", Some(env!("CARGO_PKG_VERSION")))?;
         build.set(1);
         let malformed = requests.with_label_values(&["malformed", Decision::Deny.as_str(), "malformed_request"]);
+        let reloads = new.counters(
+            "policy_reloads_total",
+            "Reloads of the configuration: loaded, or rejected because of faults.",
+            &["result"],
+        )?;
         let inner = Inner {
             allowed,
             malformed,
@@ -72,6 +79,8 @@ impl Metrics {
             audit_sync: new.histogram("audit_sync_seconds", "How long the trail took to reach the disk.")?,
             audit_seq: new.gauge("audit_seq", "The number of the trail's newest record.", None)?,
             connections: new.gauge("connections", "Client connections that are open.", None)?,
+            policy_loaded: reloads.with_label_values(&["loaded"]),
+            policy_rejected: reloads.with_label_values(&["rejected"]),
             tokens_moved: new.counter("query_tokens_moved_total", "Query tokens moved into the header.")?,
             registry,
         };
@@ -111,6 +120,16 @@ impl Metrics {
     /// A limit refused a request.
     pub fn rate_limited(&self, limit: &str) {
         self.0.rate_limited.with_label_values(&[limit]).inc();
+    }
+
+    /// A new policy is in force.
+    pub fn policy_loaded(&self) {
+        self.0.policy_loaded.inc();
+    }
+
+    /// A faulty configuration was refused.
+    pub fn policy_rejected(&self) {
+        self.0.policy_rejected.inc();
     }
 
     /// A query token was moved.

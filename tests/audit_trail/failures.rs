@@ -154,20 +154,24 @@ async fn while_the_disk_hangs_only_what_must_not_be_lost_waits() {
         Event::Passed,
         Event::CapOverrun,
         Event::BulkActionFinished,
-        Event::PolicyLoaded,
-        Event::PolicyRejected,
     ] {
         let polled = pin!(trail.commit(request(event, 2))).poll(&mut context);
         assert_eq!(polled, Poll::Ready(Err(TrailError::Timeout)), "{event:?}");
     }
     let mut outcome = pin!(trail.commit(request(Event::Outcome, 3)));
     assert!(outcome.as_mut().poll(&mut context).is_pending());
+    let mut loaded = pin!(trail.commit(Record::new(Event::PolicyLoaded)));
+    assert!(loaded.as_mut().poll(&mut context).is_pending());
     watch.shut(false);
-    // It was written, in time or not.
+    // They were written, in time or not.
     _ = outcome.await;
+    _ = loaded.await;
     stop_in_the_end(&trail).await;
-    assert_eq!(intact(&folder.verify()), 4);
-    assert_eq!(events(&folder.file()), ["started", "denied", "outcome", "stopped"]);
+    assert_eq!(intact(&folder.verify()), 5);
+    assert_eq!(
+        events(&folder.file()),
+        ["started", "denied", "outcome", "policy_loaded", "stopped"]
+    );
 }
 
 /// Closes a trail whose `write_timeout` may be too short for that.

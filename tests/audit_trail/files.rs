@@ -104,6 +104,36 @@ async fn full_files_are_rotated_and_old_ones_pruned() {
 }
 
 #[tokio::test]
+async fn a_file_moved_away_is_reopened() {
+    let folder = Folder::new();
+    let trail = open(&folder).trail;
+    write(&trail, 2).await;
+    trail.reopen().await.expect("nothing to do");
+    fs::rename(folder.file(), folder.0.join("audit.jsonl.1")).expect("moved");
+    trail.reopen().await.expect("reopened");
+    write(&trail, 2).await;
+    stop(&trail).await;
+    assert_eq!(events(&folder.file()), ["rotated", "denied", "denied", "stopped"]);
+    assert_eq!(intact(&folder.verify()), 7);
+}
+
+#[tokio::test]
+async fn a_full_file_that_was_moved_away_is_not_missed() {
+    let folder = Folder::new();
+    let settings = Settings {
+        max_size: 2048,
+        ..settings(&folder.file())
+    };
+    let trail = open_with(&settings, &Arc::default()).expect("opened").trail;
+    write(&trail, 2).await;
+    fs::rename(folder.file(), folder.0.join("audit.jsonl.1")).expect("moved");
+    write(&trail, 30).await;
+    stop(&trail).await;
+    let rotations = folder.names().len() as u64 - 1;
+    assert_eq!(intact(&folder.verify()), rotations + 34);
+}
+
+#[tokio::test]
 async fn changes_are_found() {
     let folder = Folder::new();
     let trail = open(&folder).trail;

@@ -198,3 +198,36 @@ fn a_client_that_leaves_while_the_disk_is_written_leaves_no_intent_alone() {
     assert_eq!(outcome["result"], "completed", "its intent was on disk, so it went on");
     assert_eq!(upstream.request().target(), target("left"));
 }
+
+#[test]
+fn a_policy_loaded_on_a_full_disk_is_in_force_and_recorded_in_the_end() {
+    let upstream = Upstream::json(r#"{"cancelled":1}"#);
+    let folder = Arc::new(Folder::new());
+    let disk = SmallDisk::mount(&folder.path().join("audit"));
+    let guard = Guard::start_in(Arc::clone(&folder), &upstream.url(), UNLIMITED);
+    let old = guard.records_of("started").pop().unwrap()["policy"].clone();
+    fill_up(&guard, &disk);
+    folder.write(
+        "guard.yaml",
+        &format!("{UNLIMITED}policy: {{operations: {{keys.rotate: deny}}}}\n"),
+    );
+    guard.signal("HUP");
+    guard.wait_for_metric(r#"qstash_guard_policy_reloads_total{result="loaded"}"#, 1);
+    let rotate = request(guard.address, "POST", "/v2/keys/rotate", &[], b"");
+    refusal(&rotate, 403, &["operation_denied"]);
+    upstream.assert_untouched();
+    disk.empty();
+    guard.wait_until("a cancel that passes", || cancel(&guard, "after").status() == 202);
+    assert_eq!(guard.records_of("policy_loaded").len(), 1);
+    let records = guard.records();
+    let new = records
+        .iter()
+        .find(|record| record["policy"].is_string() && record["policy"] != old);
+    assert_eq!(
+        new.unwrap()["event"],
+        "policy_loaded",
+        "nothing of a policy stands before it"
+    );
+    let (code, text) = guard.verify();
+    assert_eq!(code, Some(0), "{text}");
+}

@@ -22,6 +22,8 @@ pub struct Filter {
     pub caller: Option<String>,
     /// Those of this event.
     pub event: Option<String>,
+    /// Those with this decision.
+    pub decision: Option<String>,
     /// Those with this code: a denial's first violation.
     pub code: Option<String>,
     /// Those of this operation.
@@ -43,6 +45,7 @@ impl Filter {
         in_time
             && is(&self.caller, entry.caller.as_ref())
             && is(&self.event, Some(&entry.event))
+            && is(&self.decision, entry.decision.as_ref())
             && is(&self.code, entry.code.as_ref())
             && is(&self.operation, entry.operation.as_ref())
     }

@@ -7,16 +7,22 @@ use jiff::Timestamp;
 use super::{Entry, Output, Writer};
 use crate::audit::event::Event;
 use crate::audit::record::Record;
-use crate::audit::trail::TrailError;
+use crate::audit::trail::{Committed, TrailError};
 
 impl Writer {
     /// Moves the full file away and begins the next one with `rotated`, then prunes.
     pub(super) fn rotate(&mut self) {
         self.flush();
-        let Output::File(file) = &mut self.output else { return };
         if self.failure.is_some() {
             return;
         }
+        match self.follow_moved() {
+            Ok(false) => {}
+            // A tool was faster: the file that would be moved away is gone already, and the next one is begun.
+            Ok(true) => return,
+            Err(error) => return self.fail(error),
+        }
+        let Output::File(file) = &mut self.output else { return };
         let (head, now) = (self.head, Timestamp::now());
         let moved = match file.move_away(now) {
             Ok(moved) => moved,
@@ -108,6 +114,41 @@ impl Writer {
             tracing::warn!(%error, "old files of the audit trail cannot be removed; the next rotation tries again");
             self.shared.observe.failed();
         }
+    }
+
+    /// Goes on in a new file where the old one was moved away.
+    pub(super) fn reopen(&mut self) -> Result<Committed, TrailError> {
+        self.ready()?;
+        if let Err(error) = self.follow_moved() {
+            self.fail(error.clone());
+            return Err(error);
+        }
+        match &self.failure {
+            None => Ok(Committed { seq: self.head.seq }),
+            Some((error, _)) => Err(error.clone()),
+        }
+    }
+
+    /// Begins the next file where the path does not lead to the open one any more; whether that was so.
+    fn follow_moved(&mut self) -> Result<bool, TrailError> {
+        let head = self.head;
+        let Output::File(file) = &mut self.output else {
+            return Ok(false);
+        };
+        let moved = file
+            .reopen_if_moved(&head)
+            .map_err(|e| TrailError::Write(e.to_string()))?;
+        if moved {
+            let detail = format!(
+                "follows a file that was moved away (up to record {}, head {})",
+                head.seq, head.hash
+            );
+            self.begin(Record {
+                detail: Some(detail),
+                ..Record::new(Event::Rotated)
+            });
+        }
+        Ok(moved)
     }
 }
 

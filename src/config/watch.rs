@@ -1,0 +1,161 @@
+//! A configuration that is read again while it is in use.
+//!
+//! A file is looked at by its content, under its own path each time: that sees an editor that replaces the file, a mount
+//! that tells of no events, and a Kubernetes `ConfigMap`, where the path stays and a link on the way is swapped.
+
+use sha2::{Digest as _, Sha256};
+
+use super::compile::Loaded;
+use super::environment::Lookup;
+use super::fault::Faults;
+use super::locate::{self, Located};
+use super::overrides::Overrides;
+
+/// A configuration, and what of it was seen last.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    located: Located,
+    overrides: Overrides,
+    /// What was seen last.
+    seen: Option<Look>,
+    /// What was last loaded, or found faulty.
+    taken: Option<Look>,
+}
+
+/// The hash of what a file held, or of why it could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look([u8; 32]);
+
+impl Look {
+    fn of(read: &Result<String, String>) -> Self {
+        let (kind, text) = match read {
+            Ok(text) => (b"+", text),
+            Err(message) => (b"-", message),
+        };
+        Look(Sha256::new().chain_update(kind).chain_update(text).finalize().into())
+    }
+}
+
+impl Watched {
+    /// Reads nothing yet.
+    pub fn new(located: Located, overrides: Overrides) -> Self {
+        Watched {
+            located,
+            overrides,
+            seen: None,
+            taken: None,
+        }
+    }
+
+    /// What faults and messages call it.
+    pub fn name(&self) -> String {
+        self.located.name()
+    }
+
+    /// Reads and compiles it as it is now. Blocks while the file is read.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, or why it cannot be read.
+    pub fn load(&mut self, lookup: Lookup<'_>) -> Result<Loaded, Faults> {
+        let read = locate::read(&self.located);
+        self.seen = Some(Look::of(&read));
+        self.taken = self.seen;
+        self.compile(&read, lookup)
+    }
+
+    /// Looks at it, and loads it where it is not what was taken last. A change is taken at the second look that finds it,
+    /// so that a file is not read while it is being written. Blocks while the file is read.
+    pub fn look(&mut self, lookup: Lookup<'_>) -> Option<Result<Loaded, Faults>> {
+        let read = locate::read(&self.located);
+        let now = Some(Look::of(&read));
+        let settled = self.seen == now;
+        self.seen = now;
+        if !settled || self.taken == now {
+            return None;
+        }
+        self.taken = now;
+        Some(self.compile(&read, lookup))
+    }
+
+    fn compile(&self, read: &Result<String, String>, lookup: Lookup<'_>) -> Result<Loaded, Faults> {
+        let mut loaded = locate::compile_read(&self.located, read, lookup)?;
+        self.overrides.apply(&mut loaded)?;
+        Ok(loaded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A file of this test process.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            Scratch(std::env::temp_dir().join(format!("qstash-guard-{}-{name}.yaml", std::process::id())))
+        }
+
+        fn write(&self, max_count: &str) {
+            fs::write(
+                &self.0,
+                format!("policy: {{bulk_cancel: {{max_count: {max_count}}}}}\n"),
+            )
+            .unwrap();
+        }
+
+        fn watched(&self) -> Watched {
+            Watched::new(Located::File(self.0.clone()), Overrides::default())
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    /// What a look brings: nothing, a `max_count`, or how many faults.
+    fn look(watched: &mut Watched) -> Option<Result<u64, usize>> {
+        let taken = watched.look(&|_| None)?;
+        let taken = taken.map(|loaded| loaded.settings.policy.bulk_cancel.max_count);
+        Some(taken.map_err(|faults| faults.len()))
+    }
+
+    #[test]
+    fn a_change_is_taken_once_and_only_when_it_stands_still() {
+        let file = Scratch::new("change");
+        file.write("1");
+        let mut watched = file.watched();
+        watched.load(&|_| None).unwrap();
+        assert_eq!(look(&mut watched), None);
+        file.write("2");
+        assert_eq!(look(&mut watched), None, "it may be half of a file");
+        file.write("20");
+        assert_eq!(look(&mut watched), None, "it was");
+        assert_eq!(look(&mut watched), Some(Ok(20)));
+        assert_eq!(look(&mut watched), None);
+        file.write("x");
+        assert_eq!((look(&mut watched), look(&mut watched)), (None, Some(Err(1))));
+        assert_eq!(look(&mut watched), None, "a fault is said once");
+    }
+
+    #[test]
+    fn a_file_that_is_away_for_a_moment_is_no_change() {
+        let file = Scratch::new("away");
+        file.write("1");
+        let mut watched = file.watched();
+        watched.load(&|_| None).unwrap();
+        fs::remove_file(&file.0).unwrap();
+        assert_eq!(look(&mut watched), None);
+        file.write("1");
+        assert_eq!((look(&mut watched), look(&mut watched)), (None, None));
+        fs::remove_file(&file.0).unwrap();
+        assert_eq!((look(&mut watched), look(&mut watched)), (None, Some(Err(1))));
+        file.write("1");
+        assert_eq!((look(&mut watched), look(&mut watched)), (None, Some(Ok(1))));
+    }
+}
