@@ -208,7 +208,16 @@ fn every_variable_is_what_it_says() {
         (r#"matches(caller.name, "^ops-[a-z]+$")"#, true),
         (r#"caller.name.matches("^anna")"#, false),
         (r#"cancel.filters.label.exists(cancel, cancel == "a")"#, true),
-        (r#"type(cancel.kind) == string"#, true),
+        (
+            r#"cancel.filters.label.all(l, l + "-" + caller.name == caller.name || l in ["a", "b"])"#,
+            true,
+        ),
+        (r#"cancel.filters.label.map(l, l + "!") == ["a!", "b!"]"#, true),
+        (
+            r#"cancel.filters.label.exists(l, ["b", "c"].exists(known, l == known))"#,
+            true,
+        ),
+        ("type(cancel.kind) == string", true),
         (r#"cancel.filters.label.filter(l, l != "a") == ["b"]"#, true),
     ];
     for (when, holds) in cases {

@@ -53,7 +53,18 @@ fn of_what_would_take_too_much() {
         ")".repeat(200)
     );
     let long = format!("- {{name: a, deny: x, when: 'operation == \"{}\"'}}", "x".repeat(3000));
+    let chain = format!("- {{name: a, deny: x, when: 'caller{} == 2'}}", ".name".repeat(390));
+    let texts = "- {name: a, deny: x, when: 'cancel.ids.map(a, a + a).map(b, b + \"x\" + b) == []'}".to_owned();
+    let lists = "- {name: a, deny: x, when: 'cancel.ids.map(a, [a, a]) == []'}".to_owned();
+    let inner = "- {name: a, deny: x, when: 'cancel.ids.all(a, [1, 2].map(b, a) == [])'}".to_owned();
+    let longest = format!("- {{name: a, deny: x, when: '1{} == 2'}}", "+1".repeat(1000));
+    for rule in [texts, lists, inner] {
+        let said = faults(&with_rules(&rule));
+        assert!(said.contains("could grow to any size"), "{said}");
+    }
     for (rule, expected) in [
+        (chain, "`caller.name` has no members"),
+        (longest, "nests too deeply"),
         (deep, "nests too deeply"),
         (nested, "nests too deeply"),
         (long, "at most 2048 are taken"),

@@ -88,7 +88,7 @@ fn the_digest_covers_rules_and_callers() {
 
 #[test]
 fn a_thousand_rules_are_a_valid_configuration() {
-    let rules: String = (0..1000)
+    let rules: Vec<String> = (0..1000)
         .map(|number| {
             format!(
                 "- name: rule-{number}\n  callers: [ops-*, billing-*]\n  operations: [messages.bulk_cancel, 'dlq.*']\n  \
@@ -97,5 +97,6 @@ fn a_thousand_rules_are_a_valid_configuration() {
             )
         })
         .collect();
+    let rules = rules.concat();
     assert_eq!(policy(&with_rules(&rules)).rules.iter().count(), 1000);
 }
