@@ -6,6 +6,7 @@ mod explained;
 mod faults;
 mod loading;
 mod monitored;
+mod odd;
 mod over_sockets;
 #[path = "../support/mod.rs"]
 mod support;
