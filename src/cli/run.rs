@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use jiff::Timestamp;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -54,11 +55,11 @@ impl Run {
                 return ExitCode::FAILURE;
             }
         };
-        let settings = loaded.settings;
-        logs::start(settings.log);
-        for warning in &loaded.warnings {
+        logs::start(loaded.settings.log);
+        for warning in loaded.warnings_at(Timestamp::now()) {
             tracing::warn!("{}", warning.message());
         }
+        let settings = loaded.settings;
         let policy = settings.policy.digest.clone();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let guard = match Guard::start_on(runtime, settings, cores) {

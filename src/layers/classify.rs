@@ -64,6 +64,7 @@ where
                 return Early::below(Either::Left(self.forward.call(outbound)));
             }
             Route::Pass(permit) => Pending::Judged(Verdict::Allow(permit)),
+            Route::Rules => Pending::Rules,
             Route::Judged(Verdict::Deny(refusal)) => {
                 let reply = Reply::refused(&Subject::of(&head, &origin), operation, refusal);
                 linger_unread(&head.headers, body);
