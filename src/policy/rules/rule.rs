@@ -54,6 +54,11 @@ impl Rule {
         glob(pattern, name)
     }
 
+    /// Whether it may refuse a request: by its action, or because its condition fails.
+    fn may_refuse(&self) -> bool {
+        self.mode == Mode::Enforce && (matches!(self.action, Action::Deny(_)) || self.when.is_some())
+    }
+
     /// Whether it is over at this time.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
@@ -63,9 +68,11 @@ impl Rule {
 /// All rules in order, and which of them name which operation: an operation that none names costs nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    rules: Vec<Rule>,
+    in_order: Vec<Rule>,
     /// By [`Operation::index`], the places of the rules that name it; empty without rules.
     by_operation: Vec<Vec<usize>>,
+    /// By [`Operation::index`], whether one of those may refuse; empty without rules.
+    refusing: Vec<bool>,
 }
 
 impl Rules {
@@ -79,9 +86,15 @@ impl Rules {
             let named = named.filter(|(_, rule)| rule.operations.contains(operation));
             named.map(|(place, _)| place).collect()
         };
+        let refuses = |operation: &Operation| {
+            rules
+                .iter()
+                .any(|rule| rule.may_refuse() && rule.operations.contains(operation))
+        };
         Rules {
+            refusing: Operation::ALL.iter().map(refuses).collect(),
             by_operation: Operation::ALL.iter().map(naming).collect(),
-            rules,
+            in_order: rules,
         }
     }
 
@@ -90,19 +103,19 @@ impl Rules {
         !self.places(operation).is_empty()
     }
 
+    /// Whether a rule may refuse the operation: then no second reading of a path may lead to it.
+    pub fn may_refuse(&self, operation: Operation) -> bool {
+        self.refusing.get(operation.index()).copied().unwrap_or_default()
+    }
+
     /// The rules that name an operation, in order.
     pub fn of(&self, operation: Operation) -> impl Iterator<Item = &Rule> {
-        self.places(operation).iter().map(|place| &self.rules[*place])
+        self.places(operation).iter().map(|place| &self.in_order[*place])
     }
 
     /// Every rule in order.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter()
-    }
-
-    /// The rules that are over at this time.
-    pub fn expired(&self, now: Timestamp) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().filter(move |rule| rule.has_expired(now))
+        self.in_order.iter()
     }
 
     fn places(&self, operation: Operation) -> &[usize] {
