@@ -5,6 +5,7 @@
 mod entry;
 mod files;
 mod lines;
+mod records;
 pub mod show;
 mod table;
 mod verify;
