@@ -1,6 +1,6 @@
 //! `qstash-guard audit`: reading a trail.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use crate::audit::Event;
 use crate::audit::chain::LineHash;
 use crate::audit::read::show::{self, Filter, Options, Show, ShowError};
-use crate::audit::read::{self, ReadError};
+use crate::audit::read::stats::Stats;
+use crate::audit::read::{self, ReadError, plot};
 use crate::policy::Code;
 use crate::qstash::operation::Operation;
 
@@ -32,6 +33,8 @@ pub(crate) struct AuditArgs {
 pub(crate) enum AuditCommand {
     /// Show records as a table or as they are
     Show(ShowArgs),
+    /// Sum up requests and cancelled messages by caller, code and day
+    Stats(StatsArgs),
     /// Check that no record was changed, removed or moved: exit 0 intact, 4 broken, 5 cannot tell
     Verify(VerifyArgs),
 }
@@ -68,6 +71,21 @@ pub(crate) struct ShowArgs {
     pub(crate) json: bool,
 }
 
+/// Arguments of `audit stats`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A trail is read once, as a stream. Of callers, codes and days the first 10000 each have a row of \
+                  their own; what comes beyond is summed in one."
+)]
+pub(crate) struct StatsArgs {
+    /// Audit files, and folders of them
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// One JSON object with every row
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Arguments of `audit verify`.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
@@ -92,6 +110,7 @@ fn hash(text: &str) -> Result<LineHash, String> {
 pub(crate) fn run(args: &AuditArgs) -> ExitCode {
     let result = match &args.command {
         AuditCommand::Show(args) => run_show(args).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Stats(args) => run_stats(args).map(|()| ExitCode::SUCCESS),
         AuditCommand::Verify(args) => run_verify(args),
     };
     match result {
@@ -169,6 +188,19 @@ fn follow(show: &mut Show, out: &mut dyn Write, faults: &mut dyn Write) -> Resul
             }
         }
     })
+}
+
+fn run_stats(args: &StatsArgs) -> Result<(), Fault> {
+    let stats = Stats::of(&read::inputs(&args.paths)?, &mut anstream::stderr().lock())?;
+    if args.json {
+        let mut out = io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, &stats).map_err(|error| ShowError::Write(error.into()))?;
+        writeln!(out).map_err(ShowError::Write)?;
+    } else {
+        let bars = io::stdout().is_terminal();
+        plot::write(&stats, bars, &mut anstream::stdout().lock()).map_err(ShowError::Write)?;
+    }
+    Ok(())
 }
 
 fn run_verify(args: &VerifyArgs) -> Result<ExitCode, Fault> {

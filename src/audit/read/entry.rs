@@ -11,16 +11,31 @@ pub struct Entry {
     pub event: String,
     pub request_id: Option<String>,
     pub caller: Option<String>,
+    pub client: Option<String>,
     pub operation: Option<String>,
+    pub method: Option<String>,
     pub target: Option<String>,
     pub selection: Option<serde_json::Value>,
     pub decision: Option<String>,
     pub code: Option<String>,
+    #[serde(default)]
+    pub violations: Vec<Broken>,
+    pub rule: Option<String>,
+    pub limit: Option<String>,
     pub result: Option<String>,
     pub cancelled: Option<u64>,
     pub detail: Option<String>,
     pub error: Option<String>,
     pub prev: String,
+}
+
+/// A violation, read back.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Broken {
+    /// Its code.
+    pub code: String,
+    /// Its sentence.
+    pub message: String,
 }
 
 impl Entry {

@@ -5,12 +5,14 @@
 mod entry;
 mod files;
 mod lines;
+pub mod plot;
 mod records;
 pub mod show;
+pub mod stats;
 mod table;
 mod verify;
 
-pub use entry::Entry;
+pub use entry::{Broken, Entry};
 pub use files::{Chain, Inputs, ReadError, inputs};
 pub use verify::{Break, ChainReport, Open, Report, Verdict, verify};
 
