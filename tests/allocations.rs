@@ -1,8 +1,22 @@
 //! What passes costs no allocation: the guard may stand before every publish of an account.
 
+use std::net::Ipv4Addr;
+use std::sync::LazyLock;
+
 use allocation_counter::measure;
-use qstash_guard::policy::{Policy, Request, Route, judge, route};
+use jiff::Timestamp;
+use qstash_guard::policy::{Caller, Context, Policy, Request, Route, judge, route};
 use qstash_guard::qstash::credential;
+
+/// A caller without a token, on loopback, at the epoch.
+fn nobody() -> Context<'static> {
+    static CALLER: LazyLock<Caller> = LazyLock::new(Caller::anonymous);
+    Context {
+        caller: &CALLER,
+        client: Ipv4Addr::LOCALHOST.into(),
+        time: Timestamp::UNIX_EPOCH,
+    }
+}
 
 /// How many allocations routing makes; the request has to pass.
 fn to_route(method: &str, path: &str) -> u64 {
@@ -65,7 +79,7 @@ fn what_is_guarded_allocates() {
         body: b"",
         content_encoded: false,
     };
-    assert!(measure(|| drop(judge(&policy, &request))).count_total > 0);
+    assert!(measure(|| drop(judge(&policy, &request, &nobody()))).count_total > 0);
     assert!(measure(|| drop(route(&policy, "DELETE", b"/v2/messages;x", false))).count_total > 0);
     assert!(measure(|| drop(credential::read([], Some(b"qstash_token=abc")))).count_total > 0);
     // Longer than what is kept on the stack.

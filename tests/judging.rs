@@ -18,7 +18,23 @@ mod policies;
 #[path = "judging/queries.rs"]
 mod queries;
 
-use qstash_guard::policy::{BulkCancel, Judgement, Operations, Policy, Request, Treatment, Verdict, judge};
+use std::net::Ipv4Addr;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use qstash_guard::policy::{
+    BulkCancel, Caller, Context, Judgement, Operations, Policy, Request, Treatment, Verdict, judge,
+};
+
+/// A caller without a token, on loopback, at the epoch.
+fn nobody() -> Context<'static> {
+    static CALLER: LazyLock<Caller> = LazyLock::new(Caller::anonymous);
+    Context {
+        caller: &CALLER,
+        client: Ipv4Addr::LOCALHOST.into(),
+        time: Timestamp::UNIX_EPOCH,
+    }
+}
 
 /// A request written as `METHOD TARGET`, and its body.
 #[derive(Clone, Copy)]
@@ -56,6 +72,7 @@ impl<'a> Sent<'a> {
                 body: self.body.as_bytes(),
                 content_encoded: self.content_encoded,
             },
+            &nobody(),
         )
     }
 }

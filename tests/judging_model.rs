@@ -14,14 +14,27 @@ mod selections;
 #[path = "judging_model/server.rs"]
 mod server;
 
+use std::net::Ipv4Addr;
 use std::ops::AddAssign;
+use std::sync::LazyLock;
 use std::thread;
 
 use case::Case;
+use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, proptest};
-use qstash_guard::policy::{Judgement, Policy, Request, Verdict, judge};
+use qstash_guard::policy::{Caller, Context, Judgement, Policy, Request, Verdict, judge};
 use qstash_guard::qstash::credential;
+
+/// A caller without a token, on loopback, at the epoch.
+fn nobody() -> Context<'static> {
+    static CALLER: LazyLock<Caller> = LazyLock::new(Caller::anonymous);
+    Context {
+        caller: &CALLER,
+        client: Ipv4Addr::LOCALHOST.into(),
+        time: Timestamp::UNIX_EPOCH,
+    }
+}
 
 fn judged(policy: &Policy, case: &Case) -> Judgement {
     judge(
@@ -34,6 +47,7 @@ fn judged(policy: &Policy, case: &Case) -> Judgement {
             body: &case.body,
             content_encoded: case.content_encoded,
         },
+        &nobody(),
     )
 }
 
@@ -247,7 +261,7 @@ fn never_panics(method: &str, path: &[u8], query: Option<&[u8]>, body: &[u8], ov
         body,
         content_encoded: false,
     };
-    judge(&policy, &request);
+    judge(&policy, &request, &nobody());
     for authorization in [path, body] {
         // Where the token is cut, what is left is a query still, and no longer has one.
         if let (Ok(shown), Some(Ok(text))) = (credential::read([authorization], query), query.map(str::from_utf8))

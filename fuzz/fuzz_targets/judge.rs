@@ -9,7 +9,7 @@ mod server;
 use case::Case;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use qstash_guard::policy::{Policy, Request, Verdict, judge};
+use qstash_guard::policy::{Caller, Context, Policy, Request, Verdict, judge};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -37,7 +37,12 @@ fuzz_target!(|input: Input| {
         body: &case.body,
         content_encoded: case.content_encoded,
     };
-    let judgement = judge(&Policy::default(), &request);
+    let nobody = Context {
+        caller: &Caller::anonymous(),
+        client: std::net::Ipv4Addr::LOCALHOST.into(),
+        time: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let judgement = judge(&Policy::default(), &request, &nobody);
     if !matches!(judgement.verdict, Verdict::Allow(_)) {
         return;
     }

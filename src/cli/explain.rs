@@ -1,6 +1,7 @@
 //! `qstash-guard explain`: what would become of one request, offline.
 
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use http::header::{CONTENT_ENCODING, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Uri, request};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::fail;
@@ -18,7 +20,7 @@ use crate::layers::exchange::caller;
 use crate::layers::passage::Selected;
 use crate::layers::{credentials, well_formed};
 use crate::limits::{Charge, Limiter};
-use crate::policy::{self, Code, Judgement, Refusal, Treatment, Verdict};
+use crate::policy::{self, Caller, Code, Refusal, Ruling, Treatment, Tried, Verdict};
 use crate::qstash::operation::{Operation, Verb};
 use crate::qstash::target::Target;
 
@@ -131,7 +133,7 @@ struct Explained {
     rule: Option<String>,
     caller: String,
     selection: Option<SelectionRecord>,
-    rules: Vec<String>,
+    rules: Vec<TriedRule>,
     forwarded_target: Option<String>,
     #[serde(skip)]
     facts: Facts,
@@ -143,6 +145,15 @@ struct Broken {
     message: String,
 }
 
+/// A rule up to the one that decided.
+#[derive(Serialize)]
+struct TriedRule {
+    name: String,
+    mode: &'static str,
+    matched: bool,
+    why: String,
+}
+
 /// What is told in the text alone.
 struct Facts {
     decision: Decision,
@@ -152,6 +163,8 @@ struct Facts {
     judged: String,
     treatment: Treatment,
     policy: String,
+    /// Whether the policy only monitors.
+    monitored: bool,
 }
 
 impl Explained {
@@ -161,7 +174,10 @@ impl Explained {
         let operation = target.operation(Verb::read(head.method.as_str()));
         let judged = target.judged();
         let written = redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation);
-        let caller = named.unwrap_or_else(|| caller(&head.headers, &head.uri));
+        let mut caller = caller(&policy.callers, &head.headers, &head.uri);
+        if let Some(named) = named {
+            caller.name = named.into();
+        }
         let mut facts = Facts {
             decision: Decision::Allow,
             status: None,
@@ -170,19 +186,29 @@ impl Explained {
             judged,
             treatment: policy.operations.of(operation),
             policy: policy.digest.clone(),
+            monitored: false,
         };
         let refused = well_formed::verify(&head)
             .err()
             .or_else(|| credentials::settle(&mut head, settings.credentials).err());
-        let (selection, verdict) = match refused {
-            Some(refusal) => (None, Verdict::Deny(refusal)),
+        let judged = match refused {
+            Some(refusal) => Judged {
+                ruling: Ruling::without_rules(Verdict::Deny(refusal)),
+                selection: None,
+                rules: Vec::new(),
+            },
             None => judge(&head, body, &caller, operation, settings),
         };
-        let (decision, refusal) = match verdict {
-            Verdict::Allow(_) => (Decision::Allow, None),
-            Verdict::WouldDeny(_, refusal) => (Decision::WouldDeny, Some(refusal)),
-            Verdict::Deny(refusal) => (Decision::Deny, Some(refusal)),
+        let (selection, rules) = (judged.selection, judged.rules);
+        let (decision, refusal, allowed_by) = match (judged.ruling.verdict, judged.ruling.rehearsed) {
+            (Verdict::Allow(_), None) => (Decision::Allow, None, judged.ruling.rule),
+            (Verdict::Allow(_), Some(refusal)) | (Verdict::WouldDeny(_, refusal), _) => {
+                (Decision::WouldDeny, Some(refusal), None)
+            }
+            (Verdict::Deny(refusal), _) => (Decision::Deny, Some(refusal), None),
         };
+        let rule = refusal.as_ref().map_or(allowed_by, |refusal| refusal.rule().cloned());
+        facts.monitored = policy.mode == policy::Mode::Monitor;
         let forwarded = redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation);
         facts.decision = decision;
         facts.status = refusal.as_ref().map(|refusal| refusal.code().status());
@@ -191,10 +217,10 @@ impl Explained {
             decision: decision.as_str(),
             code: refusal.as_ref().map(|refusal| refusal.code().as_str()),
             violations: refusal.iter().flat_map(Refusal::violations).map(Broken::of).collect(),
-            rule: None,
-            caller,
+            rule: rule.map(|rule| rule.to_string()),
+            caller: caller.name.to_string(),
             selection,
-            rules: Vec::new(),
+            rules: rules.iter().map(TriedRule::of).collect(),
             forwarded_target: (decision != Decision::Deny).then_some(forwarded),
             facts,
         }
@@ -214,6 +240,7 @@ impl Explained {
             judged,
             treatment,
             policy,
+            monitored,
         } = &self.facts;
         let mut line = |name: &str, value: &str| writeln!(out, "{name:<11}{value}");
         line("request", &format!("{method} {target}"))?;
@@ -234,7 +261,8 @@ impl Explained {
         }
         let (colour, word) = match decision {
             Decision::Allow => (AnsiColor::Green, "allow"),
-            Decision::WouldDeny => (AnsiColor::Yellow, "would deny, but policy.mode is monitor"),
+            Decision::WouldDeny if *monitored => (AnsiColor::Yellow, "would deny, but policy.mode is monitor"),
+            Decision::WouldDeny => (AnsiColor::Yellow, "would deny, but the rule's mode is monitor"),
             Decision::Deny => (AnsiColor::Red, "deny"),
         };
         let style = Style::new().bold().fg_color(Some(colour.into()));
@@ -242,7 +270,13 @@ impl Explained {
             .code
             .zip(*status)
             .map_or_else(String::new, |(code, status)| format!(" with {status} {code}"));
+        for (index, TriedRule { name, why, .. }) in self.rules.iter().enumerate() {
+            line(if index == 0 { "rules" } else { "" }, &format!("{name}: {why}"))?;
+        }
         line("decision", &format!("{style}{word}{style:#}{code}"))?;
+        if let Some(rule) = &self.rule {
+            line("by rule", rule)?;
+        }
         for Broken { code, message } in &self.violations {
             writeln!(out, "\n  {code}\n    {message}")?;
         }
@@ -259,14 +293,28 @@ impl Broken {
     }
 }
 
-/// The verdict of policy and limits, and what is selected.
-fn judge(
-    head: &request::Parts,
-    body: &[u8],
-    caller: &str,
-    operation: Operation,
-    settings: &Settings,
-) -> (Option<SelectionRecord>, Verdict) {
+impl TriedRule {
+    fn of(tried: &Tried) -> Self {
+        TriedRule {
+            name: tried.rule.to_string(),
+            mode: match tried.mode {
+                policy::Mode::Enforce => "enforce",
+                policy::Mode::Monitor => "monitor",
+            },
+            matched: tried.matched(),
+            why: tried.why(),
+        }
+    }
+}
+
+/// The ruling of policy and limits, and what it rests on.
+struct Judged {
+    ruling: Ruling,
+    selection: Option<SelectionRecord>,
+    rules: Vec<Tried>,
+}
+
+fn judge(head: &request::Parts, body: &[u8], caller: &Caller, operation: Operation, settings: &Settings) -> Judged {
     let policy = &settings.policy;
     let request = policy::Request {
         method: head.method.as_str(),
@@ -276,38 +324,53 @@ fn judge(
         body,
         content_encoded: head.headers.contains_key(CONTENT_ENCODING),
     };
-    let Judgement { reading, verdict, .. } = policy::judge(policy, &request);
-    let guarded = reading.is_some();
+    let context = policy::Context {
+        caller,
+        client: LOOPBACK,
+        time: Timestamp::now(),
+    };
+    let judgement = policy::judge(policy, &request, &context);
     let most = settings.resources.max_inspected_body;
-    if guarded && body.len() > most {
+    if judgement.reading.is_some() && body.len() > most {
         let message = format!(
             "The body has {} bytes, and up to {most} are read to judge it.",
             body.len()
         );
         let violation = policy::Violation::new(Code::BodyTooLarge, message);
-        return (None, policy::malformed_selection(policy, violation, Vec::new()));
+        return Judged {
+            ruling: policy::malformed_selection(policy, violation, Vec::new()),
+            selection: None,
+            rules: Vec::new(),
+        };
     }
-    let selected = reading.map(|reading| {
-        let kind = policy.bulk_cancel.kind(&reading.selection);
-        Selected {
-            selection: reading.selection,
-            kind,
-        }
+    let selected = judgement.reading.zip(judgement.kind).map(|(reading, kind)| Selected {
+        selection: reading.selection,
+        kind,
     });
-    let messages = selected.as_ref().and_then(Selected::reach);
     let charge = Charge {
         operation,
-        caller,
-        client: [127, 0, 0, 1].into(),
-        messages,
+        caller: &caller.name,
+        client: LOOPBACK,
+        messages: selected.as_ref().and_then(Selected::reach),
     };
-    let over_budget = match &verdict {
+    let over_budget = match &judgement.verdict {
         Verdict::Deny(_) | Verdict::WouldDeny(..) => None,
         Verdict::Allow(_) => Limiter::new(settings.limits.clone()).charge(charge).err(),
     };
-    let record = selected.map(|selected| selected.to_record(usize::MAX));
-    (record, verdict.and(policy.mode, over_budget))
+    Judged {
+        ruling: Ruling {
+            verdict: judgement.verdict.and(policy.mode, over_budget),
+            kind: judgement.kind,
+            rule: judgement.rule,
+            rehearsed: judgement.rehearsed,
+        },
+        selection: selected.map(|selected| selected.to_record(usize::MAX)),
+        rules: judgement.rules,
+    }
 }
+
+/// Where the request is taken to come from.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The exit code of a denied request.
 const DENIED: u8 = 3;

@@ -22,12 +22,13 @@ use uuid::Uuid;
 
 use super::answer::{self, Answered};
 use super::body::ReplyBody;
-use super::exchange::{Origin, Reply, Subject, note_refusal};
+use super::exchange::{Origin, Reply, Subject};
 use super::owed::Owed;
 use super::passage::{Judged, Outbound, Selected};
-use crate::audit::{Decision, Event, OnFailure, Outcome, Record, SelectionRecord, Trail};
+use super::permitted::Permitted;
+use crate::audit::{Event, OnFailure, Outcome, Record, SelectionRecord, Trail};
 use crate::limits::Charge;
-use crate::policy::{Code, Permit, Refusal, Treatment, Verdict};
+use crate::policy::{Code, Refusal, Treatment};
 use crate::qstash::operation::Operation;
 use crate::telemetry::Metrics;
 use crate::upstream::Download;
@@ -106,19 +107,16 @@ impl AuditCancelLayer {
             body,
             operation,
             selected,
-            verdict,
+            ruling,
             origin,
         } = judged;
-        let (permit, would_deny) = match permitted(verdict) {
+        let Permitted { permit, noted, charged } = match Permitted::of(ruling) {
             Ok(permitted) => permitted,
             Err(refusal) => {
                 return Reply::refused(&Subject::of(&head, &origin), operation, refusal);
             }
         };
-        intent.decision = Some(would_deny.as_ref().map_or(Decision::Allow, |_| Decision::WouldDeny));
-        if let Some(refusal) = &would_deny {
-            note_refusal(&mut intent, refusal);
-        }
+        noted.note_in(&mut intent);
         let caller = intent.caller.clone().unwrap_or_default();
         let outcome = Record {
             request_id: Some(request_id),
@@ -165,7 +163,7 @@ impl AuditCancelLayer {
             let forwarded = AssertUnwindSafe(inner.call(outbound)).catch_unwind().await;
             let Ok(Ok(reply)) = forwarded else {
                 let refusal = Refusal::new(Code::InternalError, PANICKED);
-                self.conclude(&mut outcome, &Answered::default(), None, Some("the guard failed"))
+                self.conclude(&mut outcome, &origin, &Answered::default(), None, Some("the guard failed"))
                     .await;
                 return Reply::failed(Some(request_id), operation, refusal);
             };
@@ -179,15 +177,12 @@ impl AuditCancelLayer {
             }
             let status = reply.refusal.is_none().then(|| reply.response.status().as_u16());
             let error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str());
-            self.conclude(&mut outcome, &answered, status.or(answered.status), error)
+            self.conclude(&mut outcome, &origin, &answered, status.or(answered.status), error)
                 .await;
-            if would_deny.is_none() {
+            if charged {
                 settle(&origin, operation, &caller, selected.as_ref(), &answered);
             }
-            if let Some(refusal) = would_deny {
-                reply.decision = Decision::WouldDeny;
-                reply.refusal = Some(Box::new(refusal));
-            }
+            noted.note_on(&mut reply);
             reply
         });
         task.await.unwrap_or_else(|_| {
@@ -198,7 +193,14 @@ impl AuditCancelLayer {
 
     /// Writes the outcome. The client is answered for what happened, also when this fails: the trail then has an
     /// intent without outcome, which `audit verify` lists.
-    async fn conclude(&self, owed: &mut Owed, answered: &Answered, status: Option<u16>, error: Option<&str>) {
+    async fn conclude(
+        &self,
+        owed: &mut Owed,
+        origin: &Origin,
+        answered: &Answered,
+        status: Option<u16>,
+        error: Option<&str>,
+    ) {
         let Some(record) = owed.record.take() else { return };
         let unsent = error == Some(Code::UpstreamUnreachable.as_str());
         let record = Record {
@@ -215,7 +217,9 @@ impl AuditCancelLayer {
             ..record
         };
         if let Some(cancelled) = answered.cancelled {
-            self.metrics.cancelled(cancelled);
+            let callers = &origin.snapshot.policy.callers;
+            let named = record.caller.as_deref().filter(|name| callers.is_named(name));
+            self.metrics.cancelled(named, cancelled);
         }
         if let Err(error) = self.trail.commit(record).await {
             tracing::error!(%error, "the outcome of a guarded request could not be recorded");
@@ -228,15 +232,20 @@ impl AuditCancelLayer {
         S: Service<Outbound, Response = Reply, Error = Infallible> + Send + 'static,
         S::Future: Send,
     {
-        let recorded = judged.origin.snapshot.record_all || matches!(judged.verdict, Verdict::WouldDeny(..));
-        let request_id = recorded.then(Uuid::now_v7);
-        let passed = recorded.then(|| judged.subject().record(Event::Passed, judged.operation, request_id));
-        let (permit, would_deny) = match permitted(judged.verdict) {
+        let Permitted { permit, noted, .. } = match Permitted::of(judged.ruling) {
             Ok(permitted) => permitted,
             Err(refusal) => {
                 return Reply::refused(&Subject::of(&judged.head, &judged.origin), judged.operation, refusal);
             }
         };
+        let recorded = judged.origin.snapshot.record_all || noted.would_deny.is_some();
+        let request_id = recorded.then(Uuid::now_v7);
+        let passed = recorded.then(|| {
+            let mut record =
+                Subject::of(&judged.head, &judged.origin).record(Event::Passed, judged.operation, request_id);
+            noted.note_in(&mut record);
+            record
+        });
         let Judged {
             head, body, operation, ..
         } = judged;
@@ -247,12 +256,6 @@ impl AuditCancelLayer {
             since: sent,
             trail: self.trail.clone(),
         };
-        if let (Some(record), Some(refusal)) = (&mut written.record, &would_deny) {
-            note_refusal(record, refusal);
-        }
-        if let Some(record) = &mut written.record {
-            record.decision = Some(would_deny.as_ref().map_or(Decision::Allow, |_| Decision::WouldDeny));
-        }
         let Ok(mut reply) = inner
             .call(Outbound {
                 head,
@@ -271,10 +274,7 @@ impl AuditCancelLayer {
                 tracing::error!(%error, "a passed request could not be recorded");
             }
         }
-        if let Some(refusal) = would_deny {
-            reply.decision = Decision::WouldDeny;
-            reply.refusal = Some(Box::new(refusal));
-        }
+        noted.note_on(&mut reply);
         reply
     }
 }
@@ -289,14 +289,6 @@ fn settle(origin: &Origin, operation: Operation, caller: &str, selected: Option<
             messages: selected.and_then(Selected::reach),
         };
         origin.snapshot.limits.settle(charge, cancelled);
-    }
-}
-
-fn permitted(verdict: Verdict) -> Result<(Permit, Option<Refusal>), Refusal> {
-    match verdict {
-        Verdict::Allow(permit) => Ok((permit, None)),
-        Verdict::WouldDeny(permit, refusal) => Ok((permit, Some(refusal))),
-        Verdict::Deny(refusal) => Err(refusal),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads what a guarded request selects, and judges it.
+//! Reads what a guarded request selects, and judges it: rules first, then the policy's bounds.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -8,16 +8,19 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_ENCODING;
+use http::request;
 use http_body::Body as _;
 use hyper::body::Incoming;
+use jiff::Timestamp;
 use tower::{Layer, Service};
 
-use super::exchange::{Reply, Subject};
-use super::linger::linger;
+use super::exchange::{Origin, Reply, Subject};
+use super::linger::{linger, linger_unread};
 use super::passage::{Inspection, Judged, Pending, Selected};
 use crate::audit::SelectionRecord;
-use crate::policy::{Code, Verdict, Violation, bulk_cancel, malformed_selection};
-use crate::qstash::selection;
+use crate::policy::{self, Asked, Code, Ruling, Verdict, Violation, malformed_selection};
+use crate::qstash::operation::Operation;
+use crate::qstash::selection::{self, Reading};
 use crate::upstream::{Source, Upload};
 
 /// Layer of [`Enforce`].
@@ -70,68 +73,74 @@ where
                 pending,
                 origin,
             } = inspection;
-            let (violations, body) = match pending {
-                Pending::Judged(verdict) => {
-                    let body = Upload::new(Source::Client(body), settings.body_idle);
-                    return inner
-                        .call(Judged {
-                            head,
-                            body,
-                            operation,
-                            selected: None,
-                            verdict,
-                            origin,
-                        })
-                        .await;
-                }
-                Pending::Inspect(violations) => (violations, body),
-            };
             let policy = &origin.snapshot.policy;
-            let read = read_body(body, &settings).await;
-            let encoded = head.headers.contains_key(CONTENT_ENCODING);
-            let query = head.uri.query().map(str::as_bytes);
-            let (source, selected, verdict) = match read {
-                Ok(bytes) => {
-                    let reading = selection::read(&policy.bulk_cancel.parameters, query, &bytes, encoded);
-                    let verdict = bulk_cancel(policy, &reading, violations);
-                    let kind = policy.bulk_cancel.kind(&reading.selection);
-                    let selected = Selected {
-                        selection: reading.selection,
-                        kind,
-                    };
-                    (
-                        Source::Read((!bytes.is_empty()).then_some(bytes)),
-                        Some(selected),
-                        verdict,
-                    )
+            let (source, selected, ruling) = match pending {
+                Pending::Judged(ruling) => (Source::Client(body), None, ruling),
+                Pending::Rules => {
+                    let ruling = judge(operation, &head, &origin, None, Vec::new());
+                    (Source::Client(body), None, ruling)
                 }
-                Err(Unread { violation, source }) => (source, None, malformed_selection(policy, violation, violations)),
-            };
-            match verdict {
-                Verdict::Deny(refusal) => {
-                    let mut reply = Reply::refused(&Subject::of(&head, &origin), operation, refusal);
-                    if let (Some(record), Some(selected)) = (&mut reply.denied, &selected) {
-                        record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
+                Pending::Inspect(violations) => match read_body(body, &settings).await {
+                    Ok(bytes) => {
+                        let encoded = head.headers.contains_key(CONTENT_ENCODING);
+                        let query = head.uri.query().map(str::as_bytes);
+                        let reading = selection::read(&policy.bulk_cancel.parameters, query, &bytes, encoded);
+                        let ruling = judge(operation, &head, &origin, Some(&reading), violations);
+                        let selected = ruling.kind.map(|kind| Selected {
+                            selection: reading.selection,
+                            kind,
+                        });
+                        (Source::Read((!bytes.is_empty()).then_some(bytes)), selected, ruling)
                     }
-                    linger(Upload::new(source, settings.body_idle));
-                    Ok(reply)
+                    Err(Unread { violation, source }) => {
+                        (source, None, malformed_selection(policy, violation, violations))
+                    }
+                },
+            };
+            if let Verdict::Deny(refusal) = ruling.verdict {
+                let mut reply = Reply::refused(&Subject::of(&head, &origin), operation, refusal);
+                if let (Some(record), Some(selected)) = (&mut reply.denied, &selected) {
+                    record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
                 }
-                verdict => {
-                    let body = Upload::new(source, settings.body_idle);
-                    inner
-                        .call(Judged {
-                            head,
-                            body,
-                            operation,
-                            selected,
-                            verdict,
-                            origin,
-                        })
-                        .await
+                match source {
+                    Source::Client(body) => linger_unread(&head.headers, body),
+                    source => linger(Upload::new(source, settings.body_idle)),
                 }
+                return Ok(reply);
             }
+            let judged = Judged {
+                head,
+                body: Upload::new(source, settings.body_idle),
+                operation,
+                selected,
+                ruling,
+                origin,
+            };
+            inner.call(judged).await
         })
     }
+}
+
+/// The policy's word on a request, its selection read where it is guarded.
+fn judge(
+    operation: Operation,
+    head: &request::Parts,
+    origin: &Origin,
+    reading: Option<&Reading>,
+    earlier: Vec<Violation>,
+) -> Ruling {
+    let caller = Subject::of(head, origin).caller();
+    let asked = Asked {
+        operation,
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        context: &policy::Context {
+            caller: &caller,
+            client: origin.client,
+            time: Timestamp::now(),
+        },
+    };
+    policy::decide(&origin.snapshot.policy, &asked, reading, earlier, None)
 }
 
 /// Why a body could not be read to its end, and what there is of it.

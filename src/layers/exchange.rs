@@ -14,7 +14,7 @@ use super::respond;
 use super::settings::Credentials;
 use crate::audit::{Decision, Event, Record, redact};
 use crate::limits::Limiter;
-use crate::policy::{Policy, Refusal};
+use crate::policy::{Caller, Callers, Policy, Refusal, RuleName};
 use crate::qstash::credential;
 use crate::qstash::operation::Operation;
 
@@ -63,6 +63,8 @@ pub struct Reply {
     pub decision: Decision,
     /// Why the guard answers itself, or what it would have refused.
     pub refusal: Option<Box<Refusal>>,
+    /// The rule that decided.
+    pub rule: Option<RuleName>,
     /// The record to write for a refusal, once.
     pub denied: Option<Box<Record>>,
 }
@@ -75,6 +77,7 @@ impl Reply {
             operation,
             decision: Decision::Allow,
             refusal: None,
+            rule: None,
             denied: None,
         }
     }
@@ -87,6 +90,7 @@ impl Reply {
             response,
             operation,
             decision: Decision::Allow,
+            rule: None,
             refusal: Some(Box::new(refusal)),
             denied: None,
         }
@@ -106,6 +110,7 @@ impl Reply {
             response: respond::refusal(&refusal, request_id),
             operation,
             decision: Decision::Deny,
+            rule: refusal.rule().cloned(),
             refusal: Some(Box::new(refusal)),
             denied: Some(Box::new(record)),
         }
@@ -137,8 +142,8 @@ impl<'a> Subject<'a> {
     }
 
     /// The caller, as [`caller`] names it.
-    pub fn caller(&self) -> String {
-        caller(self.headers, self.uri)
+    pub fn caller(&self) -> Caller {
+        caller(&self.origin.snapshot.policy.callers, self.headers, self.uri)
     }
 
     /// A record about the request, what concerns its verdict left open.
@@ -146,7 +151,7 @@ impl<'a> Subject<'a> {
         let target = self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         Record {
             request_id,
-            caller: Some(self.caller()),
+            caller: Some(self.caller().name.to_string()),
             client: Some(self.origin.client),
             operation: Some(operation),
             method: Some(self.method.as_str().chars().take(32).collect()),
@@ -161,13 +166,13 @@ impl<'a> Subject<'a> {
 pub fn note_refusal(record: &mut Record, refusal: &Refusal) {
     record.code = Some(refusal.code());
     record.violations = refusal.violations().cloned().collect();
+    record.rule = refusal.rule().map(|rule| rule.to_string());
     record.limit = refusal.limit().map(|limit| limit.name.clone());
 }
 
-/// Who asks: `token:` and the fingerprint of the token shown, or `anonymous`.
-pub fn caller(headers: &HeaderMap, uri: &Uri) -> String {
+/// Who asks, by the token that a head shows.
+pub fn caller(callers: &Callers, headers: &HeaderMap, uri: &Uri) -> Caller {
     let lines = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
     let shown = credential::read(lines, uri.query().map(str::as_bytes)).ok();
-    let fingerprint = shown.and_then(|shown| shown.fingerprint());
-    fingerprint.map_or_else(|| "anonymous".to_owned(), |fingerprint| format!("token:{fingerprint}"))
+    callers.identify(shown.and_then(|shown| shown.hash()))
 }

@@ -12,7 +12,7 @@ use super::linger::linger_unread;
 use super::passage::{Judged, Selected};
 use crate::audit::SelectionRecord;
 use crate::limits::Charge;
-use crate::policy::Verdict;
+use crate::policy::{Ruling, Verdict};
 use crate::telemetry::Metrics;
 
 /// Layer of [`Limit`].
@@ -57,13 +57,13 @@ where
         let caller = subject.caller();
         let charge = Charge {
             operation: judged.operation,
-            caller: &caller,
+            caller: &caller.name,
             client: judged.origin.client,
             messages: judged.selected.as_ref().and_then(Selected::reach),
         };
         let snapshot = &judged.origin.snapshot;
         // What would be denied anyway costs nothing, in rehearsal as in earnest.
-        let allowed = matches!(judged.verdict, Verdict::Allow(_));
+        let allowed = matches!(judged.ruling.verdict, Verdict::Allow(_));
         let refusal = if allowed {
             snapshot.limits.charge(charge).err()
         } else {
@@ -73,7 +73,7 @@ where
             self.metrics.rate_limited(&limit.name);
         }
         let mode = snapshot.policy.mode;
-        match judged.verdict.and(mode, refusal) {
+        match judged.ruling.verdict.and(mode, refusal) {
             Verdict::Deny(refusal) => {
                 let subject = Subject::of(&judged.head, &judged.origin);
                 let mut reply = Reply::refused(&subject, judged.operation, refusal);
@@ -83,7 +83,13 @@ where
                 linger_unread(&judged.head.headers, judged.body);
                 Either::Left(ready(Ok(reply)))
             }
-            verdict => Either::Right(self.inner.call(Judged { verdict, ..judged })),
+            verdict => {
+                let ruling = Ruling {
+                    verdict,
+                    ..judged.ruling
+                };
+                Either::Right(self.inner.call(Judged { ruling, ..judged }))
+            }
         }
     }
 }

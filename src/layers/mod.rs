@@ -13,6 +13,7 @@ pub mod limit;
 mod linger;
 mod owed;
 pub mod passage;
+mod permitted;
 pub mod record_denial;
 pub mod respond;
 mod settings;

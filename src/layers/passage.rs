@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::exchange::{Origin, Subject};
 use crate::audit::SelectionRecord;
-use crate::policy::{Permit, Verdict, Violation};
+use crate::policy::{Permit, Ruling, Violation};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{Kind, Selection};
 use crate::upstream::Upload;
@@ -31,8 +31,10 @@ pub struct Inspection {
 pub enum Pending {
     /// The selection is still to be read; violations found so far.
     Inspect(Vec<Violation>),
+    /// Rules are still to be tried; they need no body.
+    Rules,
     /// It is made.
-    Judged(Verdict),
+    Judged(Ruling),
 }
 
 /// A request that was judged, and not refused so far.
@@ -46,8 +48,8 @@ pub struct Judged {
     pub operation: Operation,
     /// What it selects, for a guarded one.
     pub selected: Option<Selected>,
-    /// The verdict so far.
-    pub verdict: Verdict,
+    /// The ruling so far.
+    pub ruling: Ruling,
     /// Where it comes from.
     pub origin: Origin,
 }

@@ -24,6 +24,7 @@ pub fn refusal(refusal: &Refusal, request_id: Uuid) -> Response<ReplyBody> {
                 message: &violation.message,
             })
             .collect(),
+        rule: refusal.rule().map(|rule| &**rule),
         limit: refusal.limit().map(|limit| limit.name.as_str()),
         request_id,
     };
@@ -58,6 +59,8 @@ struct Answer<'a> {
     error: &'a str,
     code: &'static str,
     violations: Vec<Broken<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<&'a str>,
     request_id: Uuid,

@@ -84,15 +84,16 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for Traced<F> {
         let code = reply.refusal.as_ref().map(|refusal| refusal.code());
         this.metrics.request(reply.operation, reply.decision, code, took);
         let (operation, status, decision) = (reply.operation, reply.response.status(), reply.decision);
+        let rule = reply.rule.as_deref();
         let ms = took.as_secs_f64() * 1e3;
         match (code, decision) {
             (Some(code), Decision::Deny) => {
-                tracing::info!(%operation, method = %this.method, %status, %code, ms, "denied");
+                tracing::info!(%operation, method = %this.method, %status, %code, rule, ms, "denied");
             }
             (Some(code), Decision::WouldDeny) => {
-                tracing::info!(%operation, method = %this.method, %status, %code, ms, "would be denied");
+                tracing::info!(%operation, method = %this.method, %status, %code, rule, ms, "would be denied");
             }
-            _ => tracing::debug!(%operation, method = %this.method, %status, ms, "request"),
+            _ => tracing::debug!(%operation, method = %this.method, %status, rule, ms, "request"),
         }
         Poll::Ready(Ok(reply.response))
     }

@@ -1,12 +1,15 @@
-//! One whole request judged at once, as `explain` and the tests do; the layers take the same steps one by one, since
-//! between them they read a body.
+//! One whole request judged at once, as `explain` and the tests do; the layers take the same two steps, [`route()`] and
+//! [`decide()`], since between them they read a body.
 
-use super::decide;
+use super::decide::{Asked, Context, decide};
 use super::permit::Verdict;
-use super::route::{Route, route};
-use super::rules::Policy;
+use super::refusal::Refusal;
+use super::route::{Route, Routed, route};
+use super::rules::{RuleName, Tried};
+use super::ruling::Ruling;
+use super::settings::Policy;
 use crate::qstash::operation::Operation;
-use crate::qstash::selection::{self, Reading};
+use crate::qstash::selection::{self, Kind, Reading};
 
 /// A request, as far as it is judged.
 #[derive(Clone, Copy, Debug)]
@@ -32,26 +35,53 @@ pub struct Judgement {
     pub operation: Operation,
     /// What a guarded request selects; `None` where it was not read.
     pub reading: Option<Reading>,
-    /// The verdict, rate limits left out.
+    /// The kind of the selection, under the limits that it was held against; `None` where it was not read.
+    pub kind: Option<Kind>,
+    /// The verdict, rate limits left out. Its refusal names the rule that refused.
     pub verdict: Verdict,
+    /// The rule that decided, if one did: also where it let the request through.
+    pub rule: Option<RuleName>,
+    /// What the first rule of `mode: monitor` that would have refused would have said.
+    pub rehearsed: Option<Refusal>,
+    /// Every rule up to the one that decided, in the order of the file. Empty where rules had no word.
+    pub rules: Vec<Tried>,
 }
 
-/// Judges a request.
-pub fn judge(policy: &Policy, request: &Request<'_>) -> Judgement {
-    let routed = route(policy, request.method, request.path, request.overridden);
-    let (reading, verdict) = match routed.route {
-        Route::Pass(permit) => (None, Verdict::Allow(permit)),
-        Route::Judged(verdict) => (None, verdict),
+/// Judges a request, in the steps that the layers take too.
+pub fn judge(policy: &Policy, request: &Request<'_>, context: &Context<'_>) -> Judgement {
+    let Routed { operation, route } = route(policy, request.method, request.path, request.overridden);
+    let path = String::from_utf8_lossy(request.path);
+    let asked = Asked {
+        operation,
+        method: request.method,
+        path: &path,
+        context,
+    };
+    let mut rules = Vec::new();
+    let (reading, ruling) = match route {
+        Route::Pass(permit) => (None, Ruling::without_rules(Verdict::Allow(permit))),
+        Route::Judged(verdict) => (None, Ruling::without_rules(verdict)),
+        Route::Rules => (None, decide(policy, &asked, None, Vec::new(), Some(&mut rules))),
         Route::Inspect(earlier) => {
             let parameters = &policy.bulk_cancel.parameters;
             let reading = selection::read(parameters, request.query, request.body, request.content_encoded);
-            let verdict = decide::bulk_cancel(policy, &reading, earlier);
-            (Some(reading), verdict)
+            let ruling = decide(policy, &asked, Some(&reading), earlier, Some(&mut rules));
+            (Some(reading), ruling)
         }
     };
-    Judgement {
-        operation: routed.operation,
-        reading,
+    let Ruling {
         verdict,
+        kind,
+        rule,
+        rehearsed,
+    } = ruling;
+    Judgement {
+        operation,
+        reading,
+        kind,
+        verdict,
+        rule,
+        rehearsed,
+        rules,
     }
 }

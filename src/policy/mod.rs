@@ -1,15 +1,23 @@
-//! What the guard allows. Pure: a request's parts and a [`Policy`] in, a verdict out; no I/O, no async, no clock.
+//! What the guard allows. Pure: a request's parts and a [`Policy`] in, a ruling out; no I/O, no async, no clock.
 
+mod bounds;
+mod callers;
 mod decide;
 mod judge;
+mod nearest;
 mod permit;
 pub mod refusal;
 mod route;
-mod rules;
+pub mod rules;
+mod ruling;
+mod settings;
 
-pub use decide::{bulk_cancel, malformed_selection};
+pub use callers::{Caller, Callers};
+pub use decide::{Asked, Context, decide, malformed_selection};
 pub use judge::{Judgement, Request, judge};
 pub use permit::{Permit, Verdict};
 pub use refusal::{Code, Refusal, Violation};
 pub use route::{Route, Routed, route};
-pub use rules::{BulkCancel, MAX_MESSAGE_IDS, Mode, Operations, OperationsFault, Policy, Treatment};
+pub use rules::{RuleName, Rules, Tried};
+pub use ruling::Ruling;
+pub use settings::{BulkCancel, MAX_MESSAGE_IDS, Mode, Operations, OperationsFault, Policy, Treatment};

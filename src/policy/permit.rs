@@ -1,7 +1,7 @@
 //! Proof that a request may go on.
 
-use super::refusal::{Refusal, Violation};
-use super::rules::Mode;
+use super::refusal::Refusal;
+use super::settings::Mode;
 
 /// Proof that the policy let a request through. Forwarding takes one, and only this module's functions make one, so a
 /// path that forgets to ask does not compile.
@@ -20,9 +20,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Turns violations into a verdict: the one place where a permit is made.
-    pub(super) fn of(mode: Mode, violations: Vec<Violation>) -> Self {
-        match (Refusal::of(violations), mode) {
+    /// Turns what there is to refuse into a verdict: the one place where a permit is made.
+    pub(super) fn of(mode: Mode, refusal: Option<Refusal>) -> Self {
+        match (refusal, mode) {
             (None, _) => Verdict::Allow(Permit(())),
             (Some(refusal), Mode::Monitor) => Verdict::WouldDeny(Permit(()), refusal),
             (Some(refusal), Mode::Enforce) => Verdict::Deny(refusal),

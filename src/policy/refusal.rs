@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::rules::RuleName;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal;)*) => {
         /// The reason of a refusal. Names are part of the interface: clients, dashboards and rules match on them.
@@ -42,6 +44,8 @@ codes! {
     DestinationIsQstash = "destination_is_qstash", 403;
     /// A parameter that QStash would ignore.
     UnknownParameter = "unknown_parameter", 403;
+    /// A rule of the policy says so, or failed.
+    DeniedByRule = "denied_by_rule", 403;
     /// Nothing narrows the cancel.
     UnfilteredCancel = "unfiltered_cancel", 403;
     /// A filter outside `allowed_filters`.
@@ -98,7 +102,7 @@ impl fmt::Display for Code {
 /// One thing wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which rule it breaks.
+    /// What it breaks.
     pub code: Code,
     /// What is wrong and what to do, in one or two sentences; never holds a value that could be a secret.
     pub message: String,
@@ -119,6 +123,7 @@ impl Violation {
 pub struct Refusal {
     first: Violation,
     others: Vec<Violation>,
+    rule: Option<RuleName>,
     limit: Option<Limited>,
 }
 
@@ -141,6 +146,7 @@ impl Refusal {
         Refusal {
             first: Violation::new(code, message),
             others: Vec::new(),
+            rule: None,
             limit: None,
         }
     }
@@ -159,8 +165,20 @@ impl Refusal {
         violations.next().map(|first| Refusal {
             first,
             others: violations.collect(),
+            rule: None,
             limit: None,
         })
+    }
+
+    /// The refusal, said to come from a rule.
+    #[must_use]
+    pub fn by_rule(self, rule: Option<RuleName>) -> Self {
+        Refusal { rule, ..self }
+    }
+
+    /// The rule that refused, or under whose limits the table did.
+    pub fn rule(&self) -> Option<&RuleName> {
+        self.rule.as_ref()
     }
 
     /// The code of the answer: the first violation's.

@@ -1,8 +1,8 @@
 //! Which operation a request is, and which way it goes: the judgement that every request gets.
 
 use super::permit::{Permit, Verdict};
-use super::refusal::{Code, Violation};
-use super::rules::{Policy, Treatment};
+use super::refusal::{Code, Refusal, Violation};
+use super::settings::{Policy, Treatment};
 use crate::qstash::destination;
 use crate::qstash::operation::{Operation, Verb};
 use crate::qstash::target::{Ambiguity, Target};
@@ -21,6 +21,8 @@ pub struct Routed {
 pub enum Route {
     /// It passes unread.
     Pass(Permit),
+    /// Rules have a word on it, and need no body for it: see [`decide`](super::decide()).
+    Rules,
     /// What it selects must be read and judged. Violations found so far (only under monitor mode) are carried along.
     Inspect(Vec<Violation>),
     /// Judged without being read: refused, or to be recorded as such.
@@ -34,7 +36,9 @@ pub fn route(policy: &Policy, method: &str, path: &[u8], overridden: bool) -> Ro
     let verb = Verb::read(method);
     let target = Target::read(path);
     let operation = target.operation(verb);
-    let guards = |op| policy.operations.must_be_unambiguous(op);
+    // What rules name may be denied too: no second reading of a path may lead to it. An odd path all of whose readings
+    // are one operation, as many a publish is, gets past no rule.
+    let guards = |op| policy.operations.must_be_unambiguous(op) || (op != operation && policy.rules.concern(op));
     let ambiguity = target.is_ambiguous(verb, guards).map(Ambiguity::message).or_else(|| {
         (overridden && target.reaches(guards))
             .then_some("A method-override header may turn this request into a bulk cancel; send it without one.".into())
@@ -60,11 +64,12 @@ pub fn route(policy: &Policy, method: &str, path: &[u8], overridden: bool) -> Ro
     };
     let route = match (violation, treatment) {
         (None, Treatment::Guard) => Route::Inspect(Vec::new()),
-        (None, _) => match Verdict::of(policy.mode, Vec::new()) {
+        (None, _) if policy.rules.concern(operation) => Route::Rules,
+        (None, _) => match Verdict::of(policy.mode, None) {
             Verdict::Allow(permit) => Route::Pass(permit),
             verdict => Route::Judged(verdict),
         },
-        (Some(violation), treatment) => match Verdict::of(policy.mode, vec![violation]) {
+        (Some(violation), treatment) => match Verdict::of(policy.mode, Refusal::of(vec![violation])) {
             Verdict::WouldDeny(_, refusal) if treatment == Treatment::Guard => {
                 Route::Inspect(refusal.violations().cloned().collect())
             }

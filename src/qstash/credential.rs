@@ -3,7 +3,7 @@
 //! Nothing here can print a token: [`Token`] has no `Display` and a `Debug` that says nothing, and its bytes are
 //! overwritten when it goes.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -38,16 +38,63 @@ pub struct Fingerprint([u8; 6]);
 impl Fingerprint {
     /// The fingerprint of the token alone, without its scheme.
     pub fn of(token: &[u8]) -> Self {
-        let digest = Sha256::digest(token);
-        let mut first = [0; 6];
-        first.copy_from_slice(&digest[..6]);
-        Fingerprint(first)
+        TokenHash::of(token).fingerprint()
     }
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The SHA-256 of a token: names its holder without holding it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The hash of the token alone, without its scheme.
+    pub fn of(token: &[u8]) -> Self {
+        TokenHash(Sha256::digest(token).into())
+    }
+
+    /// Reads 64 hexadecimal digits in either letter case; `None` for anything else.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        let mut bytes = [0; 32];
+        if digits.len() != 2 * bytes.len() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |digit: u8| {
+                char::from(digit)
+                    .to_digit(16)
+                    .and_then(|digit| u8::try_from(digit).ok())
+            };
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(TokenHash(bytes))
+    }
+
+    /// The fingerprint of the same token.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut first = [0; 6];
+        first.copy_from_slice(&self.0[..6]);
+        Fingerprint(first)
+    }
+
+    /// All 64 hexadecimal digits, for the digest of a policy.
+    pub fn to_hex(&self) -> String {
+        self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenHash({}…)", self.fingerprint())
     }
 }
 
@@ -128,12 +175,12 @@ pub fn read<'a>(
 }
 
 impl Shown<'_> {
-    /// The fingerprint of the token shown: the bearer's, else the query's.
-    pub fn fingerprint(&self) -> Option<Fingerprint> {
+    /// The hash of the token shown: the bearer's, else the query's.
+    pub fn hash(&self) -> Option<TokenHash> {
         let query = self.query.as_ref().and_then(|pair| pair.token.as_ref());
         self.bearer
             .or_else(|| query.map(|token| token.0.as_slice()))
-            .map(Fingerprint::of)
+            .map(TokenHash::of)
     }
 }
 

@@ -103,9 +103,10 @@ impl Metrics {
         self.0.upstream_duration.observe(took.as_secs_f64());
     }
 
-    /// Messages were cancelled. Callers have no names yet, and fingerprints would be unbounded.
-    pub fn cancelled(&self, messages: u64) {
-        self.0.cancelled.with_label_values(&["other"]).inc_by(messages);
+    /// Messages were cancelled by a configured caller, or by another: fingerprints would be unbounded.
+    pub fn cancelled(&self, caller: Option<&str>, messages: u64) {
+        let caller = caller.unwrap_or("other");
+        self.0.cancelled.with_label_values(&[caller]).inc_by(messages);
     }
 
     /// A limit refused a request.

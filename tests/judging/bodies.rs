@@ -1,9 +1,9 @@
 //! Selections in a JSON body, as older clients send them.
 
-use qstash_guard::policy::Policy;
+use qstash_guard::policy::{Policy, judge};
 use qstash_guard::qstash::selection::Kind;
 
-use super::{Sent, said, table};
+use super::{Sent, nobody, said, table};
 
 fn sent<'a>(line: &'a str, body: &'a str) -> Sent<'a> {
     Sent {
@@ -215,7 +215,8 @@ fn what_is_not_one_object() {
         body: not_utf8,
         content_encoded: false,
     };
-    assert_eq!(said(&qstash_guard::policy::judge(&policy, &request)), unsupported);
+    let judgement = judge(&policy, &request, &nobody());
+    assert_eq!(said(&judgement), unsupported);
 }
 
 #[test]

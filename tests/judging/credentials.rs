@@ -212,7 +212,8 @@ fn a_fingerprint_is_of_the_token_alone() {
     let of = |line: Option<&'static str>, query: Option<&'static str>| {
         read(line.map(str::as_bytes), query.map(str::as_bytes))
             .unwrap()
-            .fingerprint()
+            .hash()
+            .map(|hash| hash.fingerprint())
             .map(|print| print.to_string())
     };
     // The first 12 digits of `printf abc | sha256sum`.

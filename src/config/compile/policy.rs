@@ -5,7 +5,9 @@ use crate::config::suggest;
 use crate::config::tree::Node;
 use crate::config::value::Value;
 use crate::config::values;
-use crate::policy::{BulkCancel, MAX_MESSAGE_IDS, Mode, Operations, OperationsFault, Policy, Treatment};
+use crate::policy::{
+    BulkCancel, Callers, MAX_MESSAGE_IDS, Mode, Operations, OperationsFault, Policy, Rules, Treatment,
+};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{MESSAGE_FILTERS, Parameters, TOKEN_PARAMETER, quoted};
 use crate::upstream::Origin;
@@ -26,6 +28,8 @@ pub(super) fn compile(mut section: Section<'_>, upstream: &Origin) -> Policy {
         mode,
         bulk_cancel: bulk_cancel(section.section("bulk_cancel"), upstream),
         operations: operations(section.section("operations")),
+        rules: Rules::default(),
+        callers: Callers::default(),
         qstash_destinations: section.value("qstash_destinations", false, |value| {
             values::one_of(value, &[("deny", false), ("allow", true)])
         }),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::callers::Callers;
+use super::rules::Rules;
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{Kind, MESSAGE_FILTERS, Parameters, Selection};
 
@@ -17,6 +19,10 @@ pub struct Policy {
     pub bulk_cancel: BulkCancel,
     /// What happens to each operation.
     pub operations: Operations,
+    /// Rules, tried before the bounds.
+    pub rules: Rules,
+    /// The callers that have names.
+    pub callers: Callers,
     /// Whether publishing to QStash itself is allowed.
     pub qstash_destinations: bool,
     /// The upstream's host, which counts as QStash itself.
@@ -81,6 +87,8 @@ impl Default for Policy {
             mode: Mode::Enforce,
             bulk_cancel: BulkCancel::default(),
             operations: Operations::default(),
+            rules: Rules::default(),
+            callers: Callers::default(),
             qstash_destinations: false,
             upstream_host: "qstash.upstash.io".to_owned(),
             digest: String::new(),

@@ -1,0 +1,12 @@
+//! Rules: who may do what, and when, beyond the policy's own bounds. Tried in order; the first that holds decides.
+
+mod apply;
+mod condition;
+mod rule;
+mod variables;
+
+pub(super) use apply::{Applied, Effect};
+pub use apply::{Attempt, Tried};
+pub use condition::{Condition, ConditionFault, LONGEST_CONDITION};
+pub use rule::{Action, Rule, RuleName, Rules};
+pub(super) use variables::Facts;

@@ -1,0 +1,106 @@
+//! Rules as they are configured.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::condition::Condition;
+use crate::policy::settings::{BulkCancel, Mode, glob};
+use crate::qstash::operation::Operation;
+
+/// The name of a rule, as answers, records and logs hold it.
+pub type RuleName = Arc<str>;
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name, unique among rules.
+    pub name: RuleName,
+    /// Whom it is for: names or globs (`*` stands for any text) of callers; `None` for everybody.
+    pub callers: Option<Vec<String>>,
+    /// The operations that it is for.
+    pub operations: Vec<Operation>,
+    /// What must hold besides; `None` where nothing must.
+    pub when: Option<Condition>,
+    /// What it does.
+    pub action: Action,
+    /// From then on it is skipped.
+    pub expires: Option<Timestamp>,
+    /// Under [`Mode::Monitor`] it decides nothing: what it would have refused is recorded.
+    pub mode: Mode,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// It refuses, in these words.
+    Deny(String),
+    /// It lets the request through, whatever bounds a bulk cancel.
+    Allow,
+    /// It sets bounds of its own, complete: what the rule leaves out is the policy's.
+    BulkCancel(Box<BulkCancel>),
+}
+
+impl Rule {
+    /// Whether it is for a caller of this name.
+    pub fn is_for_caller(&self, name: &str) -> bool {
+        self.callers
+            .as_ref()
+            .is_none_or(|callers| callers.iter().any(|pattern| glob(pattern, name)))
+    }
+
+    /// Whether it is over at this time.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+}
+
+/// All rules in order, and which of them name which operation: an operation that none names costs nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    /// By [`Operation::index`], the places of the rules that name it; empty without rules.
+    by_operation: Vec<Vec<usize>>,
+}
+
+impl Rules {
+    /// Rules in this order.
+    pub fn new(rules: Vec<Rule>) -> Self {
+        if rules.is_empty() {
+            return Rules::default();
+        }
+        let naming = |operation: &Operation| {
+            let named = rules.iter().enumerate();
+            let named = named.filter(|(_, rule)| rule.operations.contains(operation));
+            named.map(|(place, _)| place).collect()
+        };
+        Rules {
+            by_operation: Operation::ALL.iter().map(naming).collect(),
+            rules,
+        }
+    }
+
+    /// Whether any rule names the operation.
+    pub fn concern(&self, operation: Operation) -> bool {
+        !self.places(operation).is_empty()
+    }
+
+    /// The rules that name an operation, in order.
+    pub fn of(&self, operation: Operation) -> impl Iterator<Item = &Rule> {
+        self.places(operation).iter().map(|place| &self.rules[*place])
+    }
+
+    /// Every rule in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
+    /// The rules that are over at this time.
+    pub fn expired(&self, now: Timestamp) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(move |rule| rule.has_expired(now))
+    }
+
+    fn places(&self, operation: Operation) -> &[usize] {
+        self.by_operation.get(operation.index()).map_or(&[], Vec::as_slice)
+    }
+}

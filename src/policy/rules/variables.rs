@@ -1,0 +1,120 @@
+//! What the `when` of a rule can look at, and the names it has there.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use cel::common::types::{CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelTimestamp};
+use cel::common::value::Val;
+use cel::{Context, Env};
+use jiff::Timestamp;
+
+use crate::policy::decide::Asked;
+use crate::qstash::selection::{Kind, MESSAGE_FILTERS, Selection};
+
+/// A request, as rules see it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::policy) struct Facts<'a> {
+    /// What is asked, by whom, from where and when.
+    pub(in crate::policy) asked: &'a Asked<'a>,
+    /// What a guarded request selects.
+    pub(in crate::policy) selection: Option<&'a Selection>,
+    /// Its kind under the policy's own limits.
+    pub(in crate::policy) kind: Option<Kind>,
+}
+
+/// Every variable by its full name, but the single filters, which are `cancel.filters.NAME`.
+pub(super) const NAMES: &[&str] = &[
+    "caller.name",
+    "caller.fingerprint",
+    "client.ip",
+    "request.method",
+    "request.path",
+    "request.time",
+    "operation",
+    "cancel.kind",
+    "cancel.count",
+    "cancel.ids",
+    FILTERS,
+    "cancel.from_date",
+    "cancel.to_date",
+];
+
+/// The variable that has all filters.
+pub(super) const FILTERS: &str = "cancel.filters";
+
+/// The names of filters: each is always there, as a list.
+pub(super) fn filters() -> &'static [&'static str] {
+    MESSAGE_FILTERS
+}
+
+/// The functions that a `when` can call: those of CEL's standard library.
+pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// The variables of one request. A condition's members are read by their full name (`cancel.kind` is one variable), so
+/// that no map is walked for them.
+pub(super) struct Variables {
+    pub(super) context: Context<'static, 'static>,
+    /// How many values the filters have, all together.
+    pub(super) filter_values: usize,
+}
+
+impl Variables {
+    /// Those of a request.
+    pub(super) fn of(facts: &Facts<'_>) -> Self {
+        let Facts { asked, selection, kind } = facts;
+        let request = asked.context;
+        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+        let mut add = |name: &str, value: Box<dyn Val>| context.add_variable_as_val(name, value);
+        let fingerprint = request.caller.fingerprint.map(|print| print.to_string());
+        add("caller.name", text(&request.caller.name));
+        add("caller.fingerprint", text(&fingerprint.unwrap_or_default()));
+        add("client.ip", text(&request.client.to_string()));
+        add("request.method", text(asked.method));
+        add("request.path", text(asked.path));
+        add("request.time", time(request.time));
+        add("operation", text(asked.operation.as_str()));
+        add("cancel.kind", text(kind.map_or("", Kind::as_str)));
+        add("cancel.count", number(selection.and_then(|selection| selection.count)));
+        add("cancel.ids", list(selection.map_or(&[], |selection| &selection.ids)));
+        add(
+            "cancel.from_date",
+            number(selection.and_then(|selection| selection.from_date)),
+        );
+        add(
+            "cancel.to_date",
+            number(selection.and_then(|selection| selection.to_date)),
+        );
+        let mut all: HashMap<CelMapKey<'static>, Box<dyn Val>> = HashMap::new();
+        let mut filter_values = 0;
+        for &name in filters() {
+            let values = selection.map_or(&[][..], |selection| selection.filter(name));
+            filter_values += values.len();
+            add(&format!("{FILTERS}.{name}"), list(values));
+            all.insert(CelMapKey::from(name), list(values));
+        }
+        add(FILTERS, Box::new(CelMap::from(all)));
+        Variables { context, filter_values }
+    }
+}
+
+fn text(text: &str) -> Box<dyn Val> {
+    Box::new(CelString::from(text.to_owned()))
+}
+
+fn list(texts: &[String]) -> Box<dyn Val> {
+    let texts: Vec<Box<dyn Val>> = texts.iter().map(|value| text(value)).collect();
+    Box::new(CelList::from(texts))
+}
+
+/// A number, or null where there is none. CEL's integers have a sign: what is larger counts as the largest.
+fn number(number: Option<u64>) -> Box<dyn Val> {
+    match number {
+        Some(number) => Box::new(CelInt::from(i64::try_from(number).unwrap_or(i64::MAX))),
+        None => Box::new(CelNull),
+    }
+}
+
+fn time(time: Timestamp) -> Box<dyn Val> {
+    let time = chrono::DateTime::from_timestamp_nanos(i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX));
+    Box::new(CelTimestamp::from(time.fixed_offset()))
+}
