@@ -1,5 +1,7 @@
 //! `qstash-guard audit`: reading a trail.
 
+mod replay;
+
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,6 +16,7 @@ use crate::audit::chain::LineHash;
 use crate::audit::read::show::{self, Filter, Options, Show, ShowError};
 use crate::audit::read::stats::Stats;
 use crate::audit::read::{self, ReadError, plot};
+use crate::config::Faults;
 use crate::policy::Code;
 use crate::qstash::operation::Operation;
 
@@ -37,6 +40,8 @@ pub(crate) enum AuditCommand {
     Stats(StatsArgs),
     /// Check that no record was changed, removed or moved: exit 0 intact, 4 broken, 5 cannot tell
     Verify(VerifyArgs),
+    /// Decide recorded requests again by another configuration: exit 0 no change, 6 changes
+    Replay(replay::ReplayArgs),
 }
 
 /// Arguments of `audit show`.
@@ -112,11 +117,16 @@ pub(crate) fn run(args: &AuditArgs) -> ExitCode {
         AuditCommand::Show(args) => run_show(args).map(|()| ExitCode::SUCCESS),
         AuditCommand::Stats(args) => run_stats(args).map(|()| ExitCode::SUCCESS),
         AuditCommand::Verify(args) => run_verify(args),
+        AuditCommand::Replay(args) => args.run(),
     };
     match result {
         Ok(code) => code,
         // Whoever reads the output (`head`, a pager) has seen enough.
         Err(Fault::Show(ShowError::Write(e))) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Fault::Config(faults)) => {
+            _ = write!(anstream::stderr(), "{}", faults.render(true));
+            ExitCode::FAILURE
+        }
         Err(fault) => {
             _ = writeln!(anstream::stderr(), "error: {fault}");
             ExitCode::FAILURE
@@ -130,6 +140,8 @@ enum Fault {
     Read(#[from] ReadError),
     #[error("cannot show the audit trail: {0}")]
     Show(#[from] ShowError),
+    #[error(transparent)]
+    Config(Faults),
     #[error("--since: {0}")]
     Since(String),
     #[error("cannot follow the audit trail: {0}")]

@@ -30,7 +30,7 @@ enum Command {
     Run(run::Run),
     Check(check::Check),
     Explain(explain::Explain),
-    /// Read the audit trail: show and verify
+    /// Read the audit trail: show, stats, verify and replay
     Audit(audit::AuditArgs),
     Simulate(simulate::Simulate),
     Demo(demo::Demo),

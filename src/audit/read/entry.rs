@@ -47,6 +47,13 @@ impl Entry {
         serde_json::from_slice(line)
     }
 
+    /// The number that the detail begins with, as that of `denials_suppressed` does; 0 where it begins with none.
+    pub fn leading_number(&self) -> u64 {
+        let detail = self.detail.as_deref().unwrap_or_default();
+        let digits = detail.find(|c: char| !c.is_ascii_digit()).unwrap_or(detail.len());
+        detail[..digits].parse().unwrap_or_default()
+    }
+
     /// The selection in a few words: `filter label=nightly count=50`, `ids 3`.
     pub fn selection_summary(&self) -> Option<String> {
         let selection = self.selection.as_ref()?;

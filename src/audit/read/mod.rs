@@ -14,6 +14,9 @@ mod verify;
 
 pub use entry::{Broken, Entry};
 pub use files::{Chain, Inputs, ReadError, inputs};
+pub(super) use records::Records;
+pub use show::ShowError;
+pub(super) use table::plain;
 pub use verify::{Break, ChainReport, Open, Report, Verdict, verify};
 
 #[cfg(test)]

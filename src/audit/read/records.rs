@@ -13,7 +13,7 @@ use super::show::ShowError;
 
 /// The records of all trails in the order of their times. One record of each is held, no more.
 #[derive(Debug)]
-pub(super) struct Records {
+pub(in crate::audit) struct Records {
     sources: Vec<Source>,
     /// The next record of each source; read at the first call.
     waiting: Option<Vec<Option<Record>>>,
@@ -21,7 +21,7 @@ pub(super) struct Records {
 
 impl Records {
     /// Opens nothing yet. With `follow`, [`Records::poll`] will be called.
-    pub(super) fn new(inputs: &Inputs, follow: bool) -> Self {
+    pub(in crate::audit) fn new(inputs: &Inputs, follow: bool) -> Self {
         let sources = inputs.chains.iter().map(|chain| Source::new(chain, follow));
         Records {
             sources: sources.collect(),
@@ -31,7 +31,7 @@ impl Records {
 
     /// The oldest record that was not given yet, and which trail it is of. Lines that are no records are named on
     /// `faults` with file and line, and left out.
-    pub(super) fn next(&mut self, faults: &mut dyn Write) -> Result<Option<(usize, Record)>, ShowError> {
+    pub(in crate::audit) fn next(&mut self, faults: &mut dyn Write) -> Result<Option<(usize, Record)>, ShowError> {
         let waiting = match &mut self.waiting {
             Some(waiting) => waiting,
             none => {
@@ -53,7 +53,7 @@ impl Records {
     }
 
     /// A record that was written since, after a rotation too.
-    pub(super) fn poll(&mut self, faults: &mut dyn Write) -> Result<Option<Record>, ShowError> {
+    pub(in crate::audit) fn poll(&mut self, faults: &mut dyn Write) -> Result<Option<Record>, ShowError> {
         for source in &mut self.sources {
             if let Some(record) = source.poll(faults)? {
                 return Ok(Some(record));
@@ -65,16 +65,16 @@ impl Records {
 
 /// A line that is a record.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(in crate::audit) struct Record {
     /// What it says.
-    pub(super) entry: Entry,
+    pub(in crate::audit) entry: Entry,
     /// Its bytes, without the newline.
-    pub(super) line: Vec<u8>,
+    pub(in crate::audit) line: Vec<u8>,
 }
 
 impl Record {
     /// For the table: an outcome tells more beside what was asked for.
-    pub(super) fn with_selection_of(mut self, intent: Option<Record>) -> Self {
+    pub(in crate::audit) fn with_selection_of(mut self, intent: Option<Record>) -> Self {
         if self.entry.selection.is_none() {
             self.entry.selection = intent.and_then(|intent| intent.entry.selection);
         }

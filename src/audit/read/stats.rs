@@ -84,7 +84,7 @@ impl Stats {
         self.last = Some(entry.time.clone());
         let sums = Sums::of(entry);
         if entry.event == "denials_suppressed" {
-            self.suppressed_denials += leading_number(entry.detail.as_deref().unwrap_or_default());
+            self.suppressed_denials += entry.leading_number();
         }
         if sums == Sums::default() {
             return;
@@ -172,12 +172,6 @@ fn day(time: &str) -> String {
     )
 }
 
-/// The number that a text begins with; 0 where it begins with none.
-fn leading_number(text: &str) -> u64 {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    text[..digits].parse().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,8 +197,6 @@ mod tests {
         assert_eq!(day("2026-11-24T23:59:59.999999Z"), "2026-11-24");
         assert_eq!(day("2026-11-25T00:30:00+01:00"), "2026-11-24");
         assert_eq!(day("yesterday"), "unknown");
-        assert_eq!(leading_number("12 denials"), 12);
-        assert_eq!((leading_number("denials"), leading_number("")), (0, 0));
         let mut sums = Sums {
             cancelled: u64::MAX,
             ..Sums::default()

@@ -140,7 +140,7 @@ fn seconds(time: &str) -> String {
 }
 
 /// Without what could move the cursor of a terminal: records hold what clients sent.
-pub(super) fn plain(text: &str) -> String {
+pub(in crate::audit) fn plain(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             if is_unprintable(c) {
