@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use jiff::Timestamp;
+
 use crate::config;
 
 /// Validate a configuration
@@ -33,7 +35,7 @@ impl Check {
         let located = config::locate(self.config.as_deref());
         match config::load(&located, &config::process_environment) {
             Ok(loaded) => {
-                for warning in &loaded.warnings {
+                for warning in loaded.warnings_at(Timestamp::now()) {
                     let _ = writeln!(err, "{}", warning.render(&loaded.source, true));
                 }
                 let digest = &loaded.settings.policy.digest;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::fail;
@@ -47,11 +48,11 @@ impl Run {
         if let Err(error) = self.overrule(&mut loaded) {
             return fail(&error);
         }
-        let settings = loaded.settings;
-        logs::start(settings.log);
-        for warning in &loaded.warnings {
+        logs::start(loaded.settings.log);
+        for warning in loaded.warnings_at(Timestamp::now()) {
             tracing::warn!("{}", warning.message());
         }
+        let settings = loaded.settings;
         let policy = settings.policy.digest.clone();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let guard = match Guard::start(settings, cores) {

@@ -1,12 +1,16 @@
 //! The tree compiled into settings, every fault collected.
 
 mod audit;
+mod callers;
 mod credentials;
 mod limits;
 mod log;
 mod policy;
+mod rules;
 mod server;
 mod upstream;
+
+use jiff::Timestamp;
 
 use super::digest;
 use super::environment::Lookup;
@@ -14,7 +18,7 @@ use super::fault::{Fault, Faults, Warning};
 use super::section::Section;
 use super::settings::Settings;
 use super::source::Source;
-use super::tree::{self, Node};
+use super::tree;
 use super::value::Context;
 
 /// A valid configuration.
@@ -24,6 +28,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// What is valid and worth knowing, in the order of the file.
     pub warnings: Vec<Warning>,
+    /// What will be worth knowing, and from when on.
+    later: Vec<(Timestamp, Warning)>,
     /// The file it came from.
     pub source: Source,
 }
@@ -43,6 +49,7 @@ pub fn compile(name: &str, text: &str, lookup: Lookup<'_>) -> Result<Loaded, Fau
     let Context {
         faults,
         warnings,
+        later,
         secrets,
         ..
     } = context;
@@ -55,11 +62,18 @@ pub fn compile(name: &str, text: &str, lookup: Lookup<'_>) -> Result<Loaded, Fau
     Ok(Loaded {
         settings,
         warnings,
+        later: later.into_inner(),
         source,
     })
 }
 
 impl Loaded {
+    /// What is worth knowing at this time: the warnings, and which rules are over.
+    pub fn warnings_at(&self, now: Timestamp) -> impl Iterator<Item = &Warning> {
+        let due = self.later.iter().filter(move |(from, _)| *from <= now);
+        self.warnings.iter().chain(due.map(|(_, warning)| warning))
+    }
+
     /// Puts another upstream in the place of `upstream.url`, as a command line may name one; warnings follow it.
     ///
     /// # Errors
@@ -81,12 +95,8 @@ fn settings(mut root: Section<'_>) -> Settings {
     let admin = server::admin(root.get("admin"), listen.address);
     let upstream = upstream::compile(root.section("upstream"));
     let credentials = credentials::compile(root.section("credentials"));
-    root.only(
-        "callers",
-        "[]",
-        |node| matches!(node, Node::Sequence(items) if items.is_empty()),
-    );
-    let mut policy = policy::compile(root.section("policy"), &upstream.origin);
+    let callers = callers::compile(root.get("callers"));
+    let mut policy = policy::compile(root.section("policy"), &upstream.origin, callers);
     let limits = limits::compile(root.get("rate_limits"));
     limits::store(root.section("rate_limit_store"));
     let audit = audit::compile(root.section("audit"));

@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::layers::{Credentials, HeaderForwardToken, QueryToken};
 use crate::limits::{AppliesTo, Limit, Per, Unit};
-use crate::policy::{Mode, Policy, Treatment};
+use crate::policy::rules::{Action, Condition, Rule};
+use crate::policy::{BulkCancel, Mode, Policy, Treatment};
 use crate::qstash::operation::Operation;
 
 /// So many hexadecimal digits of the hash are shown.
@@ -28,7 +29,6 @@ pub(super) fn of(policy: &Policy, limits: &[Limit], credentials: Credentials) ->
 
 /// The policy in one spelling: the keys stand here in their order, sets are sorted.
 fn canonical(policy: &Policy, limits: &[Limit], credentials: Credentials) -> Value {
-    let bulk_cancel = &policy.bulk_cancel;
     let operations: Vec<Value> = Operation::ALL
         .iter()
         .map(|operation| {
@@ -41,17 +41,11 @@ fn canonical(policy: &Policy, limits: &[Limit], credentials: Credentials) -> Val
         })
         .collect();
     json!({
-        "mode": match policy.mode { Mode::Enforce => "enforce", Mode::Monitor => "monitor" },
-        "bulk_cancel": {
-            "require_filter": bulk_cancel.require_filter,
-            "require_cap": bulk_cancel.require_cap,
-            "max_count": bulk_cancel.max_count,
-            "max_message_ids": bulk_cancel.max_message_ids,
-            "allowed_filters": bulk_cancel.allowed_filters.as_deref().map(sorted),
-            "narrowing_filters": sorted(&bulk_cancel.narrowing_filters),
-            "extra_parameters": sorted(&bulk_cancel.parameters.extra),
-        },
+        "mode": mode(policy.mode),
+        "bulk_cancel": bounds(&policy.bulk_cancel),
         "operations": operations,
+        "rules": policy.rules.iter().map(rule).collect::<Vec<_>>(),
+        "callers": policy.callers.sorted().iter().map(|(name, hash)| json!([name, hash.to_hex()])).collect::<Vec<_>>(),
         "qstash_destinations": policy.qstash_destinations,
         "rate_limits": limits.iter().map(limit).collect::<Vec<_>>(),
         "credentials": {
@@ -65,6 +59,43 @@ fn canonical(policy: &Policy, limits: &[Limit], credentials: Credentials) -> Val
                 HeaderForwardToken::Reject => "reject",
             },
         },
+    })
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Monitor => "monitor",
+    }
+}
+
+fn bounds(limits: &BulkCancel) -> Value {
+    json!({
+        "require_filter": limits.require_filter,
+        "require_cap": limits.require_cap,
+        "max_count": limits.max_count,
+        "max_message_ids": limits.max_message_ids,
+        "allowed_filters": limits.allowed_filters.as_deref().map(sorted),
+        "narrowing_filters": sorted(&limits.narrowing_filters),
+        "extra_parameters": sorted(&limits.parameters.extra),
+    })
+}
+
+/// Rules are tried in the order of the file, so that theirs counts.
+fn rule(rule: &Rule) -> Value {
+    let operations: Vec<&str> = rule.operations.iter().map(|operation| operation.as_str()).collect();
+    json!({
+        "name": &*rule.name,
+        "callers": rule.callers.as_deref().map(sorted),
+        "operations": operations,
+        "when": rule.when.as_ref().map(Condition::text),
+        "action": match &rule.action {
+            Action::Deny(message) => json!({"deny": message}),
+            Action::Allow => json!("allow"),
+            Action::BulkCancel(limits) => bounds(limits),
+        },
+        "expires": rule.expires.map(|expires| expires.to_string()),
+        "mode": mode(rule.mode),
     })
 }
 

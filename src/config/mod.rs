@@ -11,6 +11,7 @@ mod environment;
 mod excerpt;
 mod fault;
 mod locate;
+mod scalar;
 mod secret;
 mod section;
 mod settings;

@@ -54,7 +54,9 @@ impl<'c> Section<'c> {
 
     /// The value of a key, where the file has it.
     pub(super) fn get(&mut self, name: &'static str) -> Option<Value<'c>> {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         let (key, node) = self.entries.iter().find(|(key, _)| key.value == name)?;
         Some(Value {
             context: self.context,
@@ -130,6 +132,15 @@ impl<'c> Section<'c> {
                 message: message.to_owned(),
                 place: None,
             }),
+        }
+    }
+
+    /// Reports a fault of the section as a whole: at its first key, or where it stands.
+    pub(super) fn fault(&self, place: Place, message: impl Into<String>) {
+        if self.not_a_mapping.is_none() {
+            let first = self.entries.first().map(|(key, _)| Place::of(key));
+            let fault = Fault::new(first.unwrap_or(place), message);
+            self.context.faults.borrow_mut().push(fault);
         }
     }
 

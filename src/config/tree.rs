@@ -50,8 +50,8 @@ impl Node {
 pub(super) fn read(text: &str) -> Result<Spanned<Node>, Fault> {
     let options = serde_yaml::options! {
         budget: serde_yaml::budget! {
-            max_events: 100_000,
-            max_nodes: 20_000,
+            max_events: 500_000,
+            max_nodes: 100_000,
             max_depth: 32,
             max_documents: 1,
         },

@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
+use jiff::Timestamp;
 use serde_yaml::Spanned;
 
 use super::environment::{self, Lookup};
 use super::fault::{Fault, Warning};
+use super::scalar;
 use super::source::{Place, Source};
 use super::tree::Node;
 use crate::qstash::selection::quoted;
@@ -17,17 +19,20 @@ pub(super) struct Context<'a> {
     pub(super) lookup: Lookup<'a>,
     pub(super) faults: RefCell<Vec<Fault>>,
     pub(super) warnings: RefCell<Vec<Warning>>,
+    /// What is worth knowing from a time on.
+    pub(super) later: RefCell<Vec<(Timestamp, Warning)>>,
     pub(super) secrets: RefCell<Vec<Range<usize>>>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(source: &'a Source, lookup: Lookup<'a>) -> Self {
-        let (faults, warnings, secrets) = Default::default();
+        let (faults, warnings, later, secrets) = Default::default();
         Context {
             source,
             lookup,
             faults,
             warnings,
+            later,
             secrets,
         }
     }
@@ -90,6 +95,29 @@ impl<'c> Value<'c> {
     /// Reports a fault that points at another place than the value's.
     pub(super) fn fault_at(&self, place: Place, message: impl Into<String>) {
         self.context.faults.borrow_mut().push(Fault::new(place, message));
+    }
+
+    /// Reports a fault of a part of the value's text, in bytes of it; where the part cannot be told from how the value is
+    /// written, of the value.
+    pub(super) fn fault_within(&self, text: &str, part: Range<usize>, message: impl Into<String>) {
+        let place = Place::of(self.node);
+        let written = self.context.source.slice(place);
+        match scalar::within(written.trim_end(), text, part) {
+            Some(part) => {
+                let (start, end) = (place.start + part.start, place.start + part.end);
+                self.fault_at(Place { start, end }, message);
+            }
+            None => self.fault(message),
+        }
+    }
+
+    /// Reports what will be worth knowing from a time on.
+    pub(super) fn warn_from(&self, time: Timestamp, message: impl Into<String>) {
+        let warning = Warning {
+            message: message.into(),
+            place: Some(self.place()),
+        };
+        self.context.later.borrow_mut().push((time, warning));
     }
 
     /// Reports a fault that has a second place, that of another value.

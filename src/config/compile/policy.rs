@@ -1,13 +1,12 @@
 //! `policy`.
 
+use super::rules;
 use crate::config::section::Section;
 use crate::config::suggest;
 use crate::config::tree::Node;
 use crate::config::value::Value;
 use crate::config::values;
-use crate::policy::{
-    BulkCancel, Callers, MAX_MESSAGE_IDS, Mode, Operations, OperationsFault, Policy, Rules, Treatment,
-};
+use crate::policy::{BulkCancel, Callers, MAX_MESSAGE_IDS, Mode, Operations, OperationsFault, Policy, Treatment};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{MESSAGE_FILTERS, Parameters, TOKEN_PARAMETER, quoted};
 use crate::upstream::Origin;
@@ -16,7 +15,7 @@ use crate::upstream::Origin;
 pub(super) const HOSTED_IGNORES_COUNT: &str =
     "hosted QStash has ignored `count` on filter cancels since September 2026; only messageIds bound a cancel there";
 
-pub(super) fn compile(mut section: Section<'_>, upstream: &Origin) -> Policy {
+pub(super) fn compile(mut section: Section<'_>, upstream: &Origin, callers: Callers) -> Policy {
     let mode = section.value("mode", Mode::Enforce, |value| {
         let mode = values::one_of(value, &[("enforce", Mode::Enforce), ("monitor", Mode::Monitor)])?;
         if mode == Mode::Monitor {
@@ -24,23 +23,20 @@ pub(super) fn compile(mut section: Section<'_>, upstream: &Origin) -> Policy {
         }
         Ok(mode)
     });
+    let bulk_cancel = bulk_cancel(section.section("bulk_cancel"), upstream);
+    let operations = operations(section.section("operations"));
     let policy = Policy {
         mode,
-        bulk_cancel: bulk_cancel(section.section("bulk_cancel"), upstream),
-        operations: operations(section.section("operations")),
-        rules: Rules::default(),
-        callers: Callers::default(),
+        rules: rules::compile(section.get("rules"), &bulk_cancel, &operations, &callers),
+        bulk_cancel,
+        operations,
+        callers,
         qstash_destinations: section.value("qstash_destinations", false, |value| {
             values::one_of(value, &[("deny", false), ("allow", true)])
         }),
         upstream_host: upstream.host.clone(),
         digest: String::new(),
     };
-    section.only(
-        "rules",
-        "[]",
-        |node| matches!(node, Node::Sequence(items) if items.is_empty()),
-    );
     section.finish();
     policy
 }
@@ -67,27 +63,40 @@ fn bulk_cancel(mut section: Section<'_>, upstream: &Origin) -> BulkCancel {
     section.value("on_missing_cap", (), |value| {
         values::one_available(value, &[("deny", ())], &["apply_max_count"])
     });
-    let bulk_cancel = BulkCancel {
+    let parameters = Parameters::messages(section.value("extra_parameters", Vec::new(), |value| {
+        Ok(unique(
+            value.list("a list of names, or `[]` for none", extra_parameter)?,
+        ))
+    }));
+    let default = BulkCancel {
         require_filter,
-        require_cap: section.value("require_cap", true, values::boolean),
-        max_count: section.value("max_count", 100, |value| values::whole(value, 1..=u64::MAX)),
-        max_message_ids: section.value("max_message_ids", 100, |value| {
+        parameters,
+        ..BulkCancel::default()
+    };
+    let bulk_cancel = bounds(&mut section, &default);
+    section.finish();
+    bulk_cancel
+}
+
+/// The bounds that a rule can set too. `require_filter` is read before: each place warns of it in words of its own.
+pub(super) fn bounds(section: &mut Section<'_>, default: &BulkCancel) -> BulkCancel {
+    BulkCancel {
+        require_filter: default.require_filter,
+        require_cap: section.value("require_cap", default.require_cap, values::boolean),
+        max_count: section.value("max_count", default.max_count, |value| {
+            values::whole(value, 1..=u64::MAX)
+        }),
+        max_message_ids: section.value("max_message_ids", default.max_message_ids, |value| {
             let number = values::whole(value, 1..=MAX_MESSAGE_IDS as u64)?;
             Ok(usize::try_from(number).unwrap_or(MAX_MESSAGE_IDS))
         }),
-        allowed_filters: section.value("allowed_filters", None, allowed_filters),
-        narrowing_filters: section.value("narrowing_filters", BulkCancel::default().narrowing_filters, |value| {
+        allowed_filters: section.value("allowed_filters", default.allowed_filters.clone(), allowed_filters),
+        narrowing_filters: section.value("narrowing_filters", default.narrowing_filters.clone(), |value| {
             let names = value.list("a list of filters like `[queueName, label]`, or `[]` for none", filter)?;
             Ok(unique(names))
         }),
-        parameters: Parameters::messages(section.value("extra_parameters", Vec::new(), |value| {
-            Ok(unique(
-                value.list("a list of names, or `[]` for none", extra_parameter)?,
-            ))
-        })),
-    };
-    section.finish();
-    bulk_cancel
+        parameters: default.parameters.clone(),
+    }
 }
 
 fn allowed_filters(value: &Value<'_>) -> Result<Option<Vec<String>>, String> {

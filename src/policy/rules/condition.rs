@@ -6,18 +6,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cel::common::types::CelBool;
-use cel::{ExecutionError, IdedExpr, Value};
+use cel::{ExecutionError, IdedExpr, ParseError, Value};
 
+use super::check::{Checked, check};
+use super::patterns::Patterns;
+use super::trial;
 use super::variables::{ENVIRONMENT, Variables};
+use crate::qstash::operation::Operation;
 
-/// The longest expression, in bytes.
+/// The longest expression, in bytes. The parser and the interpreter recurse, so that this bounds the stack they take.
 pub const LONGEST_CONDITION: usize = 2048;
+
+/// The most values of filters that a condition is evaluated over: a client could fill a head with tens of thousands.
+/// Ids are as many at most, see [`MAX_MESSAGE_IDS`](crate::policy::MAX_MESSAGE_IDS).
+const MOST_FILTER_VALUES: usize = 1000;
 
 /// A condition that was compiled, its names checked and tried out.
 #[derive(Clone)]
 pub struct Condition {
     text: Arc<str>,
     expression: Arc<IdedExpr>,
+    patterns: Arc<Patterns>,
 }
 
 /// What is wrong with a condition.
@@ -30,21 +39,59 @@ pub struct ConditionFault {
 }
 
 impl Condition {
-    /// Compiles an expression.
+    /// Compiles an expression, checks the names in it, and tries it out on a sample of requests for each of these
+    /// operations. `guarded` tells whether the policy guards one: then it has a selection.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
-    pub fn compile(text: &str) -> Result<Self, Vec<ConditionFault>> {
-        let program = ENVIRONMENT.compile(text).map_err(|errors| {
+    /// What is wrong: of syntax and of names everything, of the trial the first.
+    pub fn compile(
+        text: &str,
+        operations: &[Operation],
+        guarded: impl Fn(Operation) -> bool,
+    ) -> Result<Self, Vec<ConditionFault>> {
+        if text.trim().is_empty() {
+            return Err(vec![ConditionFault {
+                message: "the condition is empty; write one, or leave `when` out for a rule that always holds".into(),
+                place: 0..text.len(),
+            }]);
+        }
+        if text.len() > LONGEST_CONDITION {
+            return Err(vec![ConditionFault {
+                message: format!(
+                    "the condition has {} bytes, and at most {LONGEST_CONDITION} are taken; split the rule",
+                    text.len()
+                ),
+                place: 0..text.len(),
+            }]);
+        }
+        // A defect of the parser must not end a guard that only reads its configuration again.
+        let parsed = catch_unwind(|| ENVIRONMENT.compile(text)).map_err(|_| {
             vec![ConditionFault {
-                message: errors.to_string(),
+                message: "the condition cannot be parsed".to_owned(),
                 place: 0..text.len(),
             }]
         })?;
-        Ok(Condition {
+        let program = parsed.map_err(|errors| syntax(text, &errors.errors))?;
+        let Checked {
+            expression,
+            patterns,
+            places,
+        } = check(text, &program)?;
+        let condition = Condition {
             text: text.into(),
-            expression: Arc::new(program.expression().clone()),
-        })
+            expression: Arc::new(expression),
+            patterns: Arc::new(patterns),
+        };
+        match trial::run(&condition, operations, guarded) {
+            None => Ok(condition),
+            Some(failure) => Err(vec![ConditionFault {
+                message: failure.message,
+                place: failure
+                    .at
+                    .and_then(|id| places.get(&id).cloned())
+                    .unwrap_or(0..text.len()),
+            }]),
+        }
     }
 
     /// The expression as it is written.
@@ -57,18 +104,47 @@ impl Condition {
     /// # Errors
     /// Why it cannot be told. No value of the request stands in it.
     pub(super) fn holds(&self, variables: &Variables) -> Result<bool, String> {
+        if variables.filter_values > MOST_FILTER_VALUES {
+            return Err(format!(
+                "the request has more than {MOST_FILTER_VALUES} values of filters"
+            ));
+        }
         // The interpreter is not known to panic. Should it, the rule has failed, and not the guard.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            match Value::resolve_val(&self.expression, &variables.context) {
-                Ok(value) => match value.downcast_ref::<CelBool>() {
-                    Some(holds) => Ok(*holds.inner()),
-                    None => Err(format!("it is a {} and not true or false", value.get_type().name())),
-                },
-                Err(error) => Err(reason(&error)),
-            }
-        }));
-        outcome.unwrap_or_else(|_| Err("the interpreter failed".to_owned()))
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.evaluate(&self.expression, variables)));
+        match outcome {
+            Ok(Ok(holds)) => Ok(holds),
+            Ok(Err(Failure::NotBoolean(is))) => Err(not_boolean(&is)),
+            Ok(Err(Failure::Error(error))) => Err(reason(&error)),
+            Err(_) => Err("the interpreter failed".to_owned()),
+        }
     }
+
+    /// Evaluates the condition, or a part of it.
+    pub(super) fn evaluate(&self, part: &IdedExpr, variables: &Variables) -> Result<bool, Failure> {
+        let mut scope = variables.context.new_inner_scope();
+        if !self.patterns.is_empty() {
+            scope.set_variable_resolver(&*self.patterns);
+        }
+        let value = Value::resolve_val(part, &scope).map_err(Failure::Error)?;
+        match value.downcast_ref::<CelBool>() {
+            Some(holds) => Ok(*holds.inner()),
+            None => Err(Failure::NotBoolean(value.get_type().name().to_owned())),
+        }
+    }
+
+    /// The compiled expression.
+    pub(super) fn expression(&self) -> &IdedExpr {
+        &self.expression
+    }
+}
+
+/// Why an expression has no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It is a value of another type.
+    NotBoolean(String),
+    /// It raised an error.
+    Error(ExecutionError),
 }
 
 impl fmt::Debug for Condition {
@@ -77,7 +153,82 @@ impl fmt::Debug for Condition {
     }
 }
 
-/// An error without the values that are in it: they may be anything that a client sent.
+pub(super) fn not_boolean(is: &str) -> String {
+    format!("the condition is a value of type {is}, and not true or false")
+}
+
+/// An error in words, without the values that are in it: they may be anything that a client sent.
 pub(super) fn reason(error: &ExecutionError) -> String {
-    error.to_string()
+    use ExecutionError as E;
+    match error {
+        E::NoSuchOverload(overload) => {
+            let types: Vec<&str> = overload.argument_types().iter().map(String::as_str).collect();
+            format!(
+                "`{}` does not take {}",
+                written(overload.function()),
+                types.join(" and ")
+            )
+        }
+        E::UndeclaredReference(name) => format!("there is no `{name}`"),
+        E::NoSuchKey(_) => "there is no such key".to_owned(),
+        E::IndexOutOfBounds(_) => "an index is out of bounds".to_owned(),
+        E::DivisionByZero(_) | E::RemainderByZero(_) => "a number is divided by zero".to_owned(),
+        E::Overflow(..) => "a number is out of range".to_owned(),
+        E::ValuesNotComparable(..) => "values of different types are compared".to_owned(),
+        E::UnsupportedBinaryOperator(operator, ..) => format!("`{operator}` is used on values that it does not take"),
+        E::FunctionError { function, .. } => format!("`{function}` does not take this value"),
+        E::InvalidArgumentCount { expected, actual } => {
+            format!("a function takes {expected} arguments, and {actual} are given")
+        }
+        _ => "a value is of a type that is not taken there".to_owned(),
+    }
+}
+
+/// An operator as it is written: `_>_` is `>`.
+fn written(function: &str) -> &str {
+    match function {
+        "_[_]" => "[]",
+        "_?_:_" => "?:",
+        "@in" => "in",
+        name => name.trim_matches('_'),
+    }
+}
+
+/// What the parser says, at the places it says it of.
+fn syntax(text: &str, errors: &[ParseError]) -> Vec<ConditionFault> {
+    let mut faults: Vec<ConditionFault> = errors
+        .iter()
+        .map(|error| {
+            let at = byte_at(text, error.pos);
+            let end = text[at..].chars().next().map_or(at, |next| at + next.len_utf8());
+            let said = error.msg.trim_start_matches("Syntax error: ");
+            // What could stand there instead is a list of every token.
+            let said = said
+                .split(" expecting {")
+                .next()
+                .unwrap_or(said)
+                .replace("'<EOF>'", "its end");
+            let said = if said.contains("Recursion limit") {
+                "it nests too deeply".to_owned()
+            } else {
+                said
+            };
+            ConditionFault {
+                message: format!("the condition is not CEL: {}", said.trim_end_matches(['.', '!'])),
+                place: at..end,
+            }
+        })
+        .collect();
+    // One slip makes the parser stumble more than once: the first complaint is the one that helps.
+    faults.sort_by_key(|fault| fault.place.start);
+    faults.truncate(1);
+    faults
+}
+
+/// The byte at a line and column, both from 1, columns in characters.
+fn byte_at(text: &str, (line, column): (isize, isize)) -> usize {
+    let nth = |number: isize| usize::try_from(number - 1).unwrap_or(0);
+    let before: usize = text.split_inclusive('\n').take(nth(line)).map(str::len).sum();
+    let within = text[before..].chars().take(nth(column)).map(char::len_utf8);
+    before + within.sum::<usize>()
 }

@@ -1,8 +1,12 @@
 //! Rules: who may do what, and when, beyond the policy's own bounds. Tried in order; the first that holds decides.
 
 mod apply;
+mod check;
 mod condition;
+mod names;
+mod patterns;
 mod rule;
+mod trial;
 mod variables;
 
 pub(super) use apply::{Applied, Effect};

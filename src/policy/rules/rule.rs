@@ -49,6 +49,11 @@ impl Rule {
             .is_none_or(|callers| callers.iter().any(|pattern| glob(pattern, name)))
     }
 
+    /// Whether a pattern of `callers` matches a caller's name.
+    pub fn matches_caller(pattern: &str, name: &str) -> bool {
+        glob(pattern, name)
+    }
+
     /// Whether it is over at this time.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)

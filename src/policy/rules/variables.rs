@@ -8,6 +8,7 @@ use cel::common::value::Val;
 use cel::{Context, Env};
 use jiff::Timestamp;
 
+use super::patterns;
 use crate::policy::decide::Asked;
 use crate::qstash::selection::{Kind, MESSAGE_FILTERS, Selection};
 
@@ -47,8 +48,15 @@ pub(super) fn filters() -> &'static [&'static str] {
     MESSAGE_FILTERS
 }
 
-/// The functions that a `when` can call: those of CEL's standard library.
-pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+/// The functions that a `when` can call: those of CEL's standard library, without optional values, which nothing here
+/// gives.
+pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib().with_optional_support(false);
+    // The library has no `matches` of its own without its feature for it.
+    let declared = patterns::declare(&mut env);
+    debug_assert!(declared.is_ok(), "{declared:?}");
+    Arc::new(env)
+});
 
 /// The variables of one request. A condition's members are read by their full name (`cancel.kind` is one variable), so
 /// that no map is walked for them.

@@ -1,0 +1,266 @@
+//! `policy.rules`.
+
+use jiff::Timestamp;
+
+use super::policy::{self, bounds};
+use crate::config::section::Section;
+use crate::config::source::Place;
+use crate::config::suggest;
+use crate::config::tree::Node;
+use crate::config::value::Value;
+use crate::config::values;
+use crate::policy::rules::{Action, Condition, Rule, Rules};
+use crate::policy::{BulkCancel, Callers, Mode, Operations, Treatment};
+use crate::qstash::operation::Operation;
+use crate::qstash::selection::quoted;
+
+const LONGEST_NAME: usize = 64;
+
+/// The longest text of a denial, in characters: it stands in every answer and record of one.
+const LONGEST_TEXT: usize = 500;
+
+/// The most rules: each costs the requests that it names a little time.
+const MOST_RULES: usize = 1000;
+
+/// What a rule does; each has one of these keys.
+const ACTIONS: [&str; 3] = ["deny", "allow", "bulk_cancel"];
+
+/// What rules are compiled against.
+struct Given<'g> {
+    limits: &'g BulkCancel,
+    operations: &'g Operations,
+    callers: &'g Callers,
+}
+
+pub(super) fn compile(
+    value: Option<Value<'_>>,
+    limits: &BulkCancel,
+    operations: &Operations,
+    callers: &Callers,
+) -> Rules {
+    let Some(value) = value else { return Rules::default() };
+    let items = match value.items("a list of rules, or `[]` for none") {
+        Ok(items) => items,
+        Err(message) => {
+            value.fault(message);
+            return Rules::default();
+        }
+    };
+    if items.len() > MOST_RULES {
+        value.fault(format!(
+            "there are {} rules, and at most {MOST_RULES} are taken; let one rule stand for several callers",
+            items.len()
+        ));
+        return Rules::default();
+    }
+    let given = Given {
+        limits,
+        operations,
+        callers,
+    };
+    let mut names = Vec::new();
+    let rules = items.into_iter().filter_map(|item| rule(item, &given, &mut names));
+    Rules::new(rules.collect())
+}
+
+fn rule(item: Value<'_>, given: &Given<'_>, names: &mut Vec<(String, Place)>) -> Option<Rule> {
+    let place = item.place();
+    let mut section = Section::of(item);
+    let name = section.required("name", "name: nightly-drain", |value| {
+        let name = line(value, LONGEST_NAME)?;
+        if let Some((_, first)) = names.iter().find(|(known, _)| *known == name) {
+            let message = format!("two rules are named {}; rename one", quoted(&name));
+            value.fault_beside(*first, "first given here", message);
+        }
+        names.push((name.clone(), value.own_place()));
+        Ok(name)
+    });
+    let callers = section.value("callers", None, |value| callers(value, given.callers).map(Some));
+    let operations = section.value("operations", vec![Operation::MessagesBulkCancel], operations);
+    let when = section
+        .get("when")
+        .map(|value| condition(&value, &operations, given.operations));
+    let mode = section.value("mode", Mode::Enforce, |value| {
+        values::one_of(value, &[("enforce", Mode::Enforce), ("monitor", Mode::Monitor)])
+    });
+    let expires = section
+        .get("expires")
+        .and_then(|value| expires(&value, name.as_deref()));
+    let action = action(&mut section, place, given, &operations);
+    let unconditional = callers.is_none() && when.is_none() && mode == Mode::Enforce;
+    if action == Some(Action::Allow)
+        && unconditional
+        && operations.contains(&Operation::MessagesBulkCancel)
+        && let Some(value) = section.get("allow")
+    {
+        value.warn("this rule is for everybody and always holds: it lets every bulk cancel through");
+    }
+    section.finish();
+    Some(Rule {
+        name: name?.into(),
+        callers,
+        operations,
+        // A faulty condition is reported; its rule goes with it.
+        when: match when {
+            None => None,
+            Some(condition) => Some(condition?),
+        },
+        action: action?,
+        expires,
+        mode,
+    })
+}
+
+/// A text of one line.
+fn line(value: &Value<'_>, longest: usize) -> Result<String, String> {
+    let text = value.text("a text")?;
+    if text.trim().is_empty() {
+        return Err(format!("`{}` is empty; write a text", value.path));
+    }
+    if text.chars().count() > longest || text.chars().any(char::is_control) {
+        return Err(format!(
+            "`{}` takes at most {longest} characters in one line; shorten it",
+            value.path
+        ));
+    }
+    Ok(text)
+}
+
+fn callers(value: &Value<'_>, known: &Callers) -> Result<Vec<String>, String> {
+    let expected = "a list of callers like `[billing-*]`";
+    if value.items(expected)?.is_empty() {
+        return Err(format!(
+            "`{}` is empty; write {expected}, or leave it out for everybody",
+            value.path
+        ));
+    }
+    value.list(expected, |item| {
+        let pattern = line(item, LONGEST_NAME)?;
+        let matches = |name: &str| Rule::matches_caller(&pattern, name);
+        // Callers without a name are called by their fingerprint, or anonymous.
+        let unnamed = pattern.starts_with("token:") || matches("anonymous") || matches("token:");
+        if !unnamed && !known.sorted().iter().any(|(name, _)| matches(name)) {
+            item.warn(format!("{} matches none of `callers`", item.written()));
+        }
+        Ok(pattern)
+    })
+}
+
+fn operations(value: &Value<'_>) -> Result<Vec<Operation>, String> {
+    let expected = "a list of operations like `[messages.bulk_cancel]`";
+    if value.items(expected)?.is_empty() {
+        return Err(format!("`{}` is empty; write {expected}", value.path));
+    }
+    let lists = value.list(expected, |item| {
+        let text = item.text("the name of an operation")?;
+        policy::matching(&text).ok_or_else(|| policy::unknown_operation(item, &text, &[]))
+    })?;
+    let mut operations = lists.concat();
+    operations.sort_unstable();
+    operations.dedup();
+    Ok(operations)
+}
+
+/// A condition; `None` where it is faulty, which is reported at its place in the expression.
+fn condition(value: &Value<'_>, operations: &[Operation], treatments: &Operations) -> Option<Condition> {
+    let text = match value.text("a condition in CEL, like `cancel.kind == \"ids\"`") {
+        Ok(text) => text,
+        Err(message) => {
+            value.fault(message);
+            return None;
+        }
+    };
+    let guarded = |operation| treatments.of(operation) == Treatment::Guard;
+    let compiled = Condition::compile(&text, operations, guarded);
+    compiled
+        .map_err(|faults| {
+            for fault in faults {
+                value.fault_within(&text, fault.place, fault.message);
+            }
+        })
+        .ok()
+}
+
+fn expires(value: &Value<'_>, rule: Option<&str>) -> Option<Timestamp> {
+    let expected = "a time like `2026-12-01T00:00:00Z`";
+    let parsed = value.text(expected).and_then(|text| {
+        text.parse::<Timestamp>()
+            .map_err(|_| format!("{} is not a time for {}; write {expected}", value.written(), value.path))
+    });
+    let time = parsed.map_err(|message| value.fault(message)).ok()?;
+    let name = quoted(rule.unwrap_or_default());
+    value.warn_from(time, format!("the rule {name} has expired and is skipped; take it out"));
+    Some(time)
+}
+
+fn action(section: &mut Section<'_>, place: Place, given: &Given<'_>, operations: &[Operation]) -> Option<Action> {
+    let mut found: Vec<(Value<'_>, Option<Action>)> = Vec::new();
+    if let Some(value) = section.get("deny") {
+        let text = line(&value, LONGEST_TEXT).map(Action::Deny);
+        let action = text.map_err(|message| value.fault(message)).ok();
+        found.push((value, action));
+    }
+    if let Some(value) = section.get("allow") {
+        let allowed = values::boolean(&value).and_then(|allowed| {
+            let instead = "to refuse, write `deny` and what clients are told";
+            let message = || format!("`{}` is only ever true; {instead}", value.path);
+            allowed.then_some(Action::Allow).ok_or_else(message)
+        });
+        let action = allowed.map_err(|message| value.fault(message)).ok();
+        found.push((value, action));
+    }
+    if let Some(value) = section.get("bulk_cancel") {
+        let action = own_limits(section, &value, given, operations);
+        found.push((value, action));
+    }
+    let choice = suggest::choice(&ACTIONS);
+    match found.as_mut_slice() {
+        [] => {
+            section.fault(place, format!("the rule does nothing; give it one of {choice}"));
+            None
+        }
+        [(_, action)] => action.take(),
+        [(first, _), others @ ..] => {
+            for (value, _) in others {
+                let message = format!("a rule does one thing; keep one of {choice}");
+                value.fault_beside(first.place(), "beside this", message);
+            }
+            None
+        }
+    }
+}
+
+fn own_limits(
+    section: &mut Section<'_>,
+    value: &Value<'_>,
+    given: &Given<'_>,
+    operations: &[Operation],
+) -> Option<Action> {
+    let guarded = |operation: &&Operation| given.operations.of(**operation) == Treatment::Guard;
+    let unguarded = operations.iter().find(|operation| !guarded(operation));
+    if let Some(operation) = unguarded {
+        value.fault(format!(
+            "{operation} is not guarded, so that no limits apply to it; take it out of the rule's operations"
+        ));
+    }
+    if value.is_null() || matches!(&value.node.value, Node::Mapping(entries) if entries.is_empty()) {
+        value.fault(format!(
+            "`{}` sets nothing; write a limit like `max_count: 500`",
+            value.path
+        ));
+    }
+    let mut own = section.section("bulk_cancel");
+    let require_filter = own.value("require_filter", given.limits.require_filter, |value| {
+        let required = values::boolean(value)?;
+        if !required && given.limits.require_filter {
+            value.warn("require_filter is false: under this rule a cancel of every message is let through");
+        }
+        Ok(required)
+    });
+    let limits = BulkCancel {
+        require_filter,
+        ..bounds(&mut own, given.limits)
+    };
+    own.finish();
+    unguarded.is_none().then(|| Action::BulkCancel(Box::new(limits)))
+}
