@@ -1,0 +1,67 @@
+//! Rate limits, counted by the recorded times.
+
+use serde_json::json;
+
+use crate::{UNLIMITED, Written};
+
+fn limit(unit: &str, burst: u32) -> String {
+    format!(
+        "rate_limits: [{{name: slow, applies_to: [messages.bulk_cancel], per: caller, unit: {unit}, rate: 1/d, burst: {burst}}}]\n"
+    )
+}
+
+const CANCEL: (&str, &str, &str) = ("DELETE", "/v2/messages?label=a&count=5", "");
+const REFUSED: (&str, &str, &str) = ("DELETE", "/v2/messages", "");
+
+#[test]
+fn limits_refuse_as_they_did_and_a_denial_costs_nothing() {
+    let written = Written::by(&limit("requests", 2), &[REFUSED, CANCEL, REFUSED, CANCEL, CANCEL]);
+    written.assert_unchanged(&limit("requests", 2), 5);
+    let (code, changes, _) = written.replay(&limit("requests", 1));
+    assert_eq!((code, changes.len()), (Some(6), 1), "{changes:#?}");
+    let after = json!({"decision": "deny", "code": "rate_limited", "rule": null, "limit": "slow"});
+    assert_eq!(changes[0]["after"], after);
+    let (code, changes, _) = written.replay(UNLIMITED);
+    assert_eq!((code, changes.len()), (Some(6), 1), "{changes:#?}");
+    assert_eq!(
+        (&changes[0]["before"], &changes[0]["after"]["decision"]),
+        (&after, &json!("allow"))
+    );
+}
+
+#[test]
+fn messages_are_counted_by_count_and_what_went_beyond_it() {
+    // Each answer says 3 messages: a cancel of one settles 2 more.
+    let one = ("DELETE", "/v2/messages?label=a&count=1", "");
+    let written = Written::by(&limit("messages", 7), &[one, one, one, CANCEL]);
+    written.assert_unchanged(&limit("messages", 7), 4);
+    let (_, changes, _) = written.replay(&limit("messages", 4));
+    let codes: Vec<_> = changes.iter().map(|change| &change["after"]["code"]).collect();
+    assert_eq!(codes, ["rate_limited"], "{changes:#?}");
+    let (_, changes, _) = written.replay(&limit("messages", 20));
+    assert_eq!(changes.len(), 1, "the last one would pass: {changes:#?}");
+}
+
+#[test]
+fn a_limit_that_counts_what_is_not_recorded_is_left_out() {
+    let written = Written::by(UNLIMITED, &[CANCEL, CANCEL, CANCEL]);
+    let yaml = "rate_limits: [{name: all, applies_to: [messages.bulk_cancel, messages.publish], per: caller, unit: requests, rate: 1/d, burst: 1}]\n";
+    let (code, changes, totals) = written.replay(yaml);
+    assert_eq!(
+        (code, changes.len(), &totals["limits_left_out"]),
+        (Some(0), 0, &json!(["all"])),
+        "{totals}"
+    );
+}
+
+#[test]
+fn buckets_are_full_where_a_guard_starts() {
+    let written = Written::by(&limit("requests", 1), &[CANCEL, CANCEL]);
+    let upstream = crate::Upstream::json(r#"{"cancelled":3}"#);
+    let guard = crate::Guard::start_in(written.folder.clone(), &upstream.url(), &limit("requests", 1));
+    for _ in 0..2 {
+        crate::request(guard.address, CANCEL.0, CANCEL.1, &[crate::TOKEN], b"");
+    }
+    assert!(guard.stop().0.success());
+    written.assert_unchanged(&limit("requests", 1), 4);
+}
