@@ -5,8 +5,10 @@ mod check;
 mod demo;
 mod explain;
 mod health;
+mod rehearse;
 mod run;
 mod simulate;
+mod test;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -30,6 +32,7 @@ enum Command {
     Run(run::Run),
     Check(check::Check),
     Explain(explain::Explain),
+    Test(test::Test),
     /// Read the audit trail: show, stats, verify and replay
     Audit(audit::AuditArgs),
     Simulate(simulate::Simulate),
@@ -45,6 +48,7 @@ impl Arguments {
             Some(Command::Run(run)) => run.run(),
             Some(Command::Check(check)) => check.run(),
             Some(Command::Explain(explain)) => explain.run(),
+            Some(Command::Test(test)) => test.run(),
             Some(Command::Audit(args)) => audit::run(&args),
             Some(Command::Simulate(simulate)) => block_on(simulate.run()),
             Some(Command::Demo(demo)) => demo.run(),
