@@ -44,15 +44,16 @@ impl Test {
     /// Runs the command.
     pub(crate) fn run(&self) -> ExitCode {
         let mut faulty = false;
+        let mut said = |faults: &Faults| {
+            let between = if std::mem::replace(&mut faulty, true) { "\n" } else { "" };
+            anstream::eprint!("{between}{}", faults.render(true));
+        };
         let mut files: Vec<PolicyTests> = Vec::new();
         // Every fault at once: that of one file does not hide another's.
         for path in &self.files {
             match PolicyTests::load(path) {
                 Ok(tests) => files.push(tests),
-                Err(faults) => {
-                    faulty = true;
-                    said(&faults);
-                }
+                Err(faults) => said(&faults),
             }
         }
         let mut configurations: BTreeMap<String, Tested> = BTreeMap::new();
@@ -68,10 +69,7 @@ impl Test {
             order.push(name.clone());
             match config::load(&located, &config::process_environment) {
                 Ok(loaded) => _ = configurations.insert(name, Tested::new(loaded)),
-                Err(faults) => {
-                    faulty = true;
-                    said(&faults);
-                }
+                Err(faults) => said(&faults),
             }
         }
         if faulty {
@@ -106,10 +104,6 @@ impl Test {
             None => config::locate(beside().as_deref()),
         }
     }
-}
-
-fn said(faults: &Faults) {
-    anstream::eprint!("{}", faults.render(true));
 }
 
 /// A configuration, and which of its rules had a word.

@@ -110,21 +110,18 @@ impl PolicyTests {
         let mut section = Section::root(&context, &root);
         let example =
             "tests: [{name: cancel-all is refused, request: {target: /v2/messages}, expect: {decision: deny}}]";
-        let tests = match section.get("tests") {
-            Some(value) => tests(&value),
-            None => Err(format!("there are no tests; write `{example}`")),
-        };
-        let tests = tests.unwrap_or_else(|message| {
-            context.faults.borrow_mut().push(Fault::of_file(message));
-            Vec::new()
-        });
+        let tests = section.get("tests").map(|value| tests(&value));
         section.finish();
+        if tests.is_none() && context.faults.borrow().is_empty() {
+            let fault = Fault::of_file(format!("there are no tests; write `{example}`"));
+            context.faults.borrow_mut().push(fault);
+        }
         let Context { faults, secrets, .. } = context;
         source.hide(secrets.into_inner());
         let faults = faults.into_inner();
         if faults.is_empty() {
             Ok(PolicyTests {
-                tests,
+                tests: tests.unwrap_or_default(),
                 name: name.to_owned(),
             })
         } else {
@@ -133,20 +130,15 @@ impl PolicyTests {
     }
 }
 
-fn tests(value: &Value<'_>) -> Result<Vec<PolicyTest>, String> {
-    let items = value.items("a list of tests").and_then(|items| {
-        if items.is_empty() {
-            return Err("`tests` is empty, and nothing would be tested; write one at least".to_owned());
+fn tests(value: &Value<'_>) -> Vec<PolicyTest> {
+    match value.items("a list of tests") {
+        Ok(items) if items.is_empty() => {
+            value.fault("`tests` is empty, and nothing would be tested; write one at least")
         }
-        Ok(items)
-    });
-    match items {
-        Ok(items) => Ok(items.into_iter().filter_map(test).collect()),
-        Err(message) => {
-            value.fault(message);
-            Ok(Vec::new())
-        }
+        Ok(items) => return items.into_iter().filter_map(test).collect(),
+        Err(message) => value.fault(message),
     }
+    Vec::new()
 }
 
 fn test(item: Value<'_>) -> Option<PolicyTest> {
@@ -331,7 +323,8 @@ fn code(value: &Value<'_>) -> Result<Code, String> {
     if let Some(code) = Code::ALL.iter().find(|code| code.as_str() == written) {
         return Ok(*code);
     }
-    let names: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    let denials = Code::ALL.iter().filter(|code| code.is_denial());
+    let names: Vec<&str> = denials.map(|code| code.as_str()).collect();
     Err(match suggest::nearest(&written, names.iter().copied()) {
         Some(near) => format!("{} is not a code; did you mean `{near}`?", value.written()),
         None => format!("{} is not a code; codes are {}", value.written(), suggest::list(&names)),
