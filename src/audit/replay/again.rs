@@ -5,7 +5,7 @@ use super::doubt::Doubt;
 use super::recorded::Recorded;
 use crate::policy::rules::Attempt;
 use crate::policy::{
-    Asked, Code, Context, Mode, Policy, Refusal, Route, Ruling, Treatment, Tried, Verdict, decide, route,
+    Asked, Code, Context, Mode, Policy, Refusal, Route, Ruling, Treatment, Tried, Verdict, Violation, decide, route,
 };
 use crate::qstash::selection::Reading;
 
@@ -80,7 +80,17 @@ fn judged(policy: &Policy, recorded: &Recorded, reading: Option<&Reading>) -> Re
         context: &context,
     };
     let mut tried = Vec::new();
-    let ruling = decide(policy, &asked, reading, Vec::new(), Some(&mut tried));
+    // Of several readings of a path, the first thing that was wrong, only a rehearsal reads more.
+    let earlier = match reading {
+        Some(reading) if reading.unsupported.is_some() && recorded.code == Some(Code::AmbiguousRequest) => {
+            let ambiguities = reading.ambiguities.iter();
+            ambiguities
+                .map(|message| Violation::new(Code::AmbiguousRequest, message))
+                .collect()
+        }
+        _ => Vec::new(),
+    };
+    let ruling = decide(policy, &asked, reading, earlier, Some(&mut tried));
     let after = ruled(ruling);
     // A mode that refuses nothing leaves nothing in doubt.
     if policy.mode == Mode::Monitor {
