@@ -5,8 +5,11 @@ use std::sync::LazyLock;
 
 use allocation_counter::measure;
 use jiff::Timestamp;
-use qstash_guard::policy::{Caller, Context, Policy, Request, Route, judge, route};
+use qstash_guard::config;
+use qstash_guard::policy::{Asked, Caller, Context, Policy, Request, Route, Verdict, decide, judge, route};
 use qstash_guard::qstash::credential;
+use qstash_guard::qstash::operation::Operation;
+use qstash_guard::qstash::selection::{Parameters, read};
 
 /// A caller without a token, on loopback, at the epoch.
 fn nobody() -> Context<'static> {
@@ -20,9 +23,12 @@ fn nobody() -> Context<'static> {
 
 /// How many allocations routing makes; the request has to pass.
 fn to_route(method: &str, path: &str) -> u64 {
-    let policy = Policy::default();
+    to_route_under(&Policy::default(), method, path)
+}
+
+fn to_route_under(policy: &Policy, method: &str, path: &str) -> u64 {
     let mut passes = false;
-    let info = measure(|| passes = matches!(route(&policy, method, path.as_bytes(), false).route, Route::Pass(_)));
+    let info = measure(|| passes = matches!(route(policy, method, path.as_bytes(), false).route, Route::Pass(_)));
     assert!(passes, "{method} {path}");
     info.count_total
 }
@@ -65,6 +71,65 @@ fn a_credential_in_the_header_is_read_without_allocating() {
         assert!(bearer);
         assert_eq!(info.count_total, 0, "{query:?}");
     }
+}
+
+/// A thousand rules for bulk cancels, each with a condition that does not hold.
+fn a_thousand_rules(callers: &str) -> Policy {
+    let rules = (0..1000).map(|number| {
+        format!("    - {{name: rule-{number}, callers: ['{callers}'], when: 'cancel.kind == \"all\"', deny: x}}\n")
+    });
+    let yaml = format!("policy:\n  rules:\n{}", rules.collect::<String>());
+    let loaded = config::compile("guard.yaml", &yaml, &|_| None).unwrap_or_else(|faults| panic!("{faults}"));
+    loaded.settings.policy
+}
+
+#[test]
+fn rules_cost_nothing_where_none_names_the_operation() {
+    let policy = a_thousand_rules("*");
+    for (method, path) in [
+        ("POST", "/v2/publish/https://example.com//a%20b/c%2Fd/../e"),
+        ("DELETE", "/v2/messages/msg_26hZCxZCuWyyTWPmSVBrNB882AGpF"),
+        ("DELETE", "/v2/dlq"),
+        ("GET", "/v2/logs"),
+    ] {
+        assert_eq!(to_route_under(&policy, method, path), 0, "{method} {path}");
+    }
+}
+
+/// What a cancel allocates, beyond what it does without any rule.
+fn to_try_rules(policy: &Policy) -> u64 {
+    let nobody = nobody();
+    let asked = Asked {
+        operation: Operation::MessagesBulkCancel,
+        method: "DELETE",
+        path: "/v2/messages",
+        context: &nobody,
+    };
+    let reading = read(&Parameters::messages(Vec::new()), Some(b"label=x&count=1"), b"", false);
+    let mut passes = false;
+    let mut decide = |policy: &Policy| {
+        let info = measure(|| {
+            let ruling = decide(policy, &asked, Some(&reading), Vec::new(), None);
+            passes = matches!(ruling.verdict, Verdict::Allow(_));
+        });
+        assert!(passes);
+        info.count_total
+    };
+    // What is made once, at the first of all evaluations, is made before.
+    decide(policy);
+    decide(policy) - decide(&Policy::default())
+}
+
+#[test]
+fn rules_for_others_cost_a_cancel_nothing() {
+    assert_eq!(to_try_rules(&a_thousand_rules("ops-*")), 0);
+}
+
+#[test]
+fn the_variables_of_rules_are_made_once_for_all_of_them() {
+    let allocations = to_try_rules(&a_thousand_rules("*"));
+    // One comparison is all that each of the thousand conditions has to do.
+    assert!(allocations > 0 && allocations < 1000, "{allocations}");
 }
 
 /// The counter counts: what is read, refused or moved does allocate.

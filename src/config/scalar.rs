@@ -3,8 +3,35 @@
 use std::ops::Range;
 
 /// The bytes of a scalar as written that hold this part of its value. `None` where the way from one to the other is not
-/// plain: over several lines, or with escapes that stand for other characters.
+/// plain: folded over several lines, or with escapes that stand for other characters.
 pub(super) fn within(written: &str, value: &str, part: Range<usize>) -> Option<Range<usize>> {
+    in_block(written, value, &part).or_else(|| in_line(written, value, &part))
+}
+
+/// In a literal block, whose lines are those of the value behind their indentation.
+fn in_block(written: &str, value: &str, part: &Range<usize>) -> Option<Range<usize>> {
+    let (mut written_start, mut value_start) = (0, 0);
+    let mut lines = written.split_inclusive('\n');
+    let mut found = None;
+    for line in value.trim_end().split('\n') {
+        let written_line = lines.next()?;
+        let plain = written_line.trim_end_matches(['\n', '\r']);
+        let indentation = plain.strip_suffix(line)?;
+        if !indentation.bytes().all(|byte| byte == b' ') {
+            return None;
+        }
+        let within = value_start..=value_start + line.len();
+        if within.contains(&part.start) && found.is_none() {
+            let shift = |at: usize| written_start + indentation.len() + (at.min(*within.end()) - value_start);
+            found = Some(shift(part.start)..shift(part.end));
+        }
+        written_start += written_line.len();
+        value_start += line.len() + 1;
+    }
+    found.filter(|_| value.contains('\n'))
+}
+
+fn in_line(written: &str, value: &str, part: &Range<usize>) -> Option<Range<usize>> {
     let mut decoded = String::with_capacity(value.len());
     // For each byte of the value, the byte where it is written.
     let mut offsets = Vec::with_capacity(value.len() + 1);
@@ -57,6 +84,20 @@ mod tests {
         }
         let end = within(single, value, value.len()..value.len());
         assert_eq!(end, Some(single.len() - 1..single.len() - 1));
+    }
+
+    #[test]
+    fn a_part_is_found_in_a_literal_block() {
+        let written = "a == 1 &&\n      b == 2\n";
+        let value = "a == 1 &&\nb == 2\n";
+        let find = |of: &str| {
+            let start = value.find(of).expect("a part");
+            within(written, value, start..start + of.len()).map(|range| &written[range])
+        };
+        for of in ["a", "== 1", "b", "2"] {
+            assert_eq!(find(of), Some(of));
+        }
+        assert_eq!(find("1 &&\nb"), Some("1 &&"), "no further than the line");
     }
 
     #[test]

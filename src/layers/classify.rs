@@ -12,7 +12,7 @@ use tower::Service;
 use super::exchange::{Exchange, Reply, Subject};
 use super::linger::linger_unread;
 use super::passage::{Inspection, Outbound, Pending};
-use crate::policy::{Route, Ruling, Verdict, route};
+use crate::policy::{Route, Verdict, route};
 use crate::upstream::{Source, Upload};
 
 /// Chooses between two services: `forward` for requests that pass, `judged` for those that are read, limited or
@@ -64,14 +64,14 @@ where
                 };
                 return Either::Right(Either::Left(self.forward.call(outbound)));
             }
-            Route::Pass(permit) => Pending::Judged(Ruling::without_rules(Verdict::Allow(permit))),
+            Route::Pass(permit) => Pending::Judged(Verdict::Allow(permit)),
             Route::Rules => Pending::Rules,
             Route::Judged(Verdict::Deny(refusal)) => {
                 let reply = Reply::refused(&Subject::of(&head, &origin), operation, refusal);
                 linger_unread(&head.headers, body);
                 return Either::Left(ready(Ok(reply)));
             }
-            Route::Judged(verdict) => Pending::Judged(Ruling::without_rules(verdict)),
+            Route::Judged(verdict) => Pending::Judged(verdict),
             Route::Inspect(violations) => Pending::Inspect(violations),
         };
         let inspection = Inspection {

@@ -75,7 +75,7 @@ where
             } = inspection;
             let policy = &origin.snapshot.policy;
             let (source, selected, ruling) = match pending {
-                Pending::Judged(ruling) => (Source::Client(body), None, ruling),
+                Pending::Judged(verdict) => (Source::Client(body), None, Ruling::without_rules(verdict)),
                 Pending::Rules => {
                     let ruling = judge(operation, &head, &origin, None, Vec::new());
                     (Source::Client(body), None, ruling)

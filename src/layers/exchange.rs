@@ -166,7 +166,7 @@ impl<'a> Subject<'a> {
 pub fn note_refusal(record: &mut Record, refusal: &Refusal) {
     record.code = Some(refusal.code());
     record.violations = refusal.violations().cloned().collect();
-    record.rule = refusal.rule().map(|rule| rule.to_string());
+    record.rule = refusal.rule().map(ToString::to_string);
     record.limit = refusal.limit().map(|limit| limit.name.clone());
 }
 

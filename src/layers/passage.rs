@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::exchange::{Origin, Subject};
 use crate::audit::SelectionRecord;
-use crate::policy::{Permit, Ruling, Violation};
+use crate::policy::{Permit, Ruling, Verdict, Violation};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{Kind, Selection};
 use crate::upstream::Upload;
@@ -34,7 +34,7 @@ pub enum Pending {
     /// Rules are still to be tried; they need no body.
     Rules,
     /// It is made.
-    Judged(Ruling),
+    Judged(Verdict),
 }
 
 /// A request that was judged, and not refused so far.

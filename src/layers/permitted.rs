@@ -47,7 +47,7 @@ impl Permitted {
 impl Noted {
     /// Notes it in a record of the request.
     pub(super) fn note_in(&self, record: &mut Record) {
-        record.rule = self.rule.as_ref().map(|rule| rule.to_string());
+        record.rule = self.rule.as_ref().map(ToString::to_string);
         record.decision = Some(Decision::Allow);
         if let Some(refusal) = &self.would_deny {
             record.decision = Some(Decision::WouldDeny);

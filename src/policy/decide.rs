@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::bounds::out_of_bounds;
 use super::callers::Caller;
 use super::nearest::nearest;
 use super::permit::Verdict;
@@ -57,10 +56,11 @@ pub fn decide(
     if let Some(reading) = reading {
         if let Some(fault) = &reading.unsupported {
             found.push(Violation::new(Code::UnsupportedBody, fault));
+        } else {
+            let ambiguous = |message| Violation::new(Code::AmbiguousRequest, message);
+            found.extend(reading.ambiguities.iter().map(ambiguous));
+            found.extend(reading.unknown.iter().map(|name| unknown_parameter(table, name)));
         }
-        let ambiguous = |message| Violation::new(Code::AmbiguousRequest, message);
-        found.extend(reading.ambiguities.iter().map(ambiguous));
-        found.extend(reading.unknown.iter().map(|name| unknown_parameter(table, name)));
         if reading.unsupported.is_some() || !reading.ambiguities.is_empty() {
             let verdict = Verdict::of(policy.mode, Refusal::of(found));
             return Ruling {
@@ -76,31 +76,21 @@ pub fn decide(
     } else {
         policy.rules.apply(&facts, tried)
     };
-    let mut limits = table;
-    let by_rule = match &applied.decided {
-        None => None,
-        Some((name, effect)) => {
-            if let Effect::Limits(own) = effect {
-                limits = own;
-            }
-            Some((name, effect.violations(selection)))
-        }
+    // Where no rule decides, the policy's own bounds do.
+    let (rule, effect) = match applied.decided {
+        Some((rule, effect)) => (Some(rule), effect),
+        None => (None, Effect::Limits(table)),
     };
-    let (rule, violations) = match by_rule {
-        Some((name, violations)) => (Some(name), violations),
-        None => (
-            None,
-            selection.map_or_else(Vec::new, |selection| out_of_bounds(table, selection)),
-        ),
-    };
+    let violations = effect.violations(selection);
+    let limits = if let Effect::Limits(own) = effect { own } else { table };
     // A rule is named in a refusal that it has a part in; a typo in a parameter is refused under every rule.
-    let refused_by = rule.filter(|_| !violations.is_empty()).cloned();
+    let refused_by = rule.clone().filter(|_| !violations.is_empty());
     found.extend(violations);
     let refusal = Refusal::of(found).map(|refusal| refusal.by_rule(refused_by));
     Ruling {
         verdict: Verdict::of(policy.mode, refusal),
         kind: selection.map(|selection| limits.kind(selection)),
-        rule: rule.cloned(),
+        rule,
         rehearsed: applied.rehearsed,
     }
 }

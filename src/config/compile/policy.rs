@@ -25,15 +25,16 @@ pub(super) fn compile(mut section: Section<'_>, upstream: &Origin, callers: Call
     });
     let bulk_cancel = bulk_cancel(section.section("bulk_cancel"), upstream);
     let operations = operations(section.section("operations"));
+    let qstash_destinations = section.value("qstash_destinations", false, |value| {
+        values::one_of(value, &[("deny", false), ("allow", true)])
+    });
     let policy = Policy {
         mode,
         rules: rules::compile(section.get("rules"), &bulk_cancel, &operations, &callers),
         bulk_cancel,
         operations,
         callers,
-        qstash_destinations: section.value("qstash_destinations", false, |value| {
-            values::one_of(value, &[("deny", false), ("allow", true)])
-        }),
+        qstash_destinations,
         upstream_host: upstream.host.clone(),
         digest: String::new(),
     };

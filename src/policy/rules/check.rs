@@ -17,7 +17,7 @@ use crate::qstash::selection::quoted;
 const DEEPEST: usize = 48;
 
 /// The most steps that macros like `all` may take together, where a list of a request counts as [`LONGEST_LIST`].
-const MOST_STEPS: u64 = 100_000;
+const MOST_STEPS: u64 = 20_000;
 
 /// The most items of a list that a request brings into a condition.
 const LONGEST_LIST: u64 = 1000;
@@ -104,13 +104,19 @@ impl Checker<'_> {
             Expr::Literal(_) | Expr::Ident(_) | Expr::Unspecified => {}
             Expr::Select(select) => self.walk(&mut select.operand, depth + 1, times),
             Expr::Call(call) => self.call(call, &place, depth, times),
-            Expr::Comprehension(comprehension) => self.comprehension(comprehension, depth, times),
+            Expr::Comprehension(comprehension) => self.comprehension(comprehension, &place, depth, times),
             Expr::List(list) => {
+                self.grows(&list.elements.iter().collect::<Vec<_>>(), &place);
                 for item in &mut list.elements {
                     self.walk(item, depth + 1, times);
                 }
             }
             Expr::Map(map) => {
+                let values = map.entries.iter().filter_map(|entry| match &entry.expr {
+                    EntryExpr::MapEntry(entry) => Some(&entry.value),
+                    EntryExpr::StructField(_) => None,
+                });
+                self.grows(&values.collect::<Vec<_>>(), &place);
                 for entry in &mut map.entries {
                     if let EntryExpr::MapEntry(entry) = &mut entry.expr {
                         self.walk(&mut entry.key, depth + 1, times);
@@ -134,6 +140,9 @@ impl Checker<'_> {
                 None => format!("there is no function {name}"),
             };
             self.fault(self.function_place(call, place), message);
+        }
+        if call.func_name == operators::ADD {
+            self.grows(&call.args.iter().collect::<Vec<_>>(), place);
         }
         if let Some(target) = &mut call.target {
             self.walk(target, depth + 1, times);
@@ -167,7 +176,28 @@ impl Checker<'_> {
         }
     }
 
-    fn comprehension(&mut self, comprehension: &mut ComprehensionExpr, depth: usize, times: u64) {
+    /// Refuses parts of a loop that are put together: what is put together twice in each of many loops may grow to any
+    /// size.
+    fn grows(&mut self, parts: &[&IdedExpr], place: &Range<usize>) {
+        let looped = parts.iter().filter(|part| self.mentions_bound(part)).count();
+        if looped > 1 {
+            self.fault(place.clone(), GROWS);
+        }
+    }
+
+    /// Whether the variable of a macro, not what it gathers, is somewhere in an expression.
+    fn mentions_bound(&self, node: &IdedExpr) -> bool {
+        let references = node.references();
+        self.bound
+            .iter()
+            .any(|bound| !bound.starts_with('@') && references.has_variable(bound))
+    }
+
+    fn comprehension(&mut self, comprehension: &mut ComprehensionExpr, place: &Range<usize>, depth: usize, times: u64) {
+        let gathers = matches!(comprehension.accu_init.expr, Expr::List(_));
+        if gathers && !self.bound.is_empty() {
+            self.fault(place.clone(), GROWS);
+        }
         let items = match &comprehension.iter_range.expr {
             Expr::List(list) => list.elements.len() as u64,
             Expr::Map(map) => map.entries.len() as u64,
@@ -263,13 +293,10 @@ impl Checker<'_> {
     fn function_place(&self, call: &CallExpr, place: &Range<usize>) -> Range<usize> {
         let name = format!("{}(", call.func_name);
         let within = self.text.get(place.clone()).and_then(|text| text.rfind(&name));
-        match within {
-            Some(at) => place.start + at..place.start + at + call.func_name.len(),
-            None => {
-                let before = place.start.saturating_sub(call.func_name.len());
-                before..place.end
-            }
-        }
+        within.map_or_else(
+            || place.clone(),
+            |at| place.start + at..place.start + at + call.func_name.len(),
+        )
     }
 }
 
@@ -281,6 +308,9 @@ fn always_there(name: &str) -> String {
         format!("`{name}` is always there; what was not given is null or empty, so compare it")
     }
 }
+
+const GROWS: &str = "lists and texts may not be built within a loop, where they could grow to any size; compare the \
+                     items one by one, with `exists` or `all`";
 
 const TOO_DEEP: &str = "the condition nests too deeply; split the rule";
 

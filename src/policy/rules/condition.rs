@@ -162,7 +162,7 @@ pub(super) fn reason(error: &ExecutionError) -> String {
     use ExecutionError as E;
     match error {
         E::NoSuchOverload(overload) => {
-            let types: Vec<&str> = overload.argument_types().iter().map(String::as_str).collect();
+            let types: Vec<&str> = overload.argument_types().iter().map(|name| typed(name)).collect();
             format!(
                 "`{}` does not take {}",
                 written(overload.function()),
@@ -175,7 +175,9 @@ pub(super) fn reason(error: &ExecutionError) -> String {
         E::DivisionByZero(_) | E::RemainderByZero(_) => "a number is divided by zero".to_owned(),
         E::Overflow(..) => "a number is out of range".to_owned(),
         E::ValuesNotComparable(..) => "values of different types are compared".to_owned(),
-        E::UnsupportedBinaryOperator(operator, ..) => format!("`{operator}` is used on values that it does not take"),
+        E::UnsupportedBinaryOperator(operator, ..) => {
+            format!("`{}` is used on values that it does not take", written(operator))
+        }
         E::FunctionError { function, .. } => format!("`{function}` does not take this value"),
         E::InvalidArgumentCount { expected, actual } => {
             format!("a function takes {expected} arguments, and {actual} are given")
@@ -184,12 +186,22 @@ pub(super) fn reason(error: &ExecutionError) -> String {
     }
 }
 
+/// A type as an operator would call it.
+fn typed(name: &str) -> &str {
+    if name == "null_type" { "null" } else { name }
+}
+
 /// An operator as it is written: `_>_` is `>`.
 fn written(function: &str) -> &str {
     match function {
         "_[_]" => "[]",
         "_?_:_" => "?:",
         "@in" => "in",
+        "add" => "+",
+        "sub" => "-",
+        "mul" => "*",
+        "div" => "/",
+        "rem" => "%",
         name => name.trim_matches('_'),
     }
 }
@@ -203,15 +215,11 @@ fn syntax(text: &str, errors: &[ParseError]) -> Vec<ConditionFault> {
             let end = text[at..].chars().next().map_or(at, |next| at + next.len_utf8());
             let said = error.msg.trim_start_matches("Syntax error: ");
             // What could stand there instead is a list of every token.
-            let said = said
-                .split(" expecting {")
-                .next()
-                .unwrap_or(said)
-                .replace("'<EOF>'", "its end");
-            let said = if said.contains("Recursion limit") {
-                "it nests too deeply".to_owned()
-            } else {
-                said
+            let said = said.split(" expecting {").next().unwrap_or(said);
+            let said = match said {
+                "mismatched input '<EOF>'" => "it ends too early".to_owned(),
+                said if said.contains("Recursion limit") => "it nests too deeply".to_owned(),
+                said => said.replace("'<EOF>'", "its end"),
             };
             ConditionFault {
                 message: format!("the condition is not CEL: {}", said.trim_end_matches(['.', '!'])),

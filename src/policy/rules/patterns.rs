@@ -86,6 +86,10 @@ pub(super) fn declare(env: &mut Env) -> Result<(), cel::DeclarationError> {
     env.add_member_overload("matches", "string_matches_pattern", STRING_TYPE, vec![TYPE], matches)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "functions of the interpreter have this signature"
+)]
 fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let [text, pattern] = arguments.as_slice() else {
         return Err(ExecutionError::invalid_argument_count(2, arguments.len()));
