@@ -133,7 +133,7 @@ impl PolicyTests {
 fn tests(value: &Value<'_>) -> Vec<PolicyTest> {
     match value.items("a list of tests") {
         Ok(items) if items.is_empty() => {
-            value.fault("`tests` is empty, and nothing would be tested; write one at least")
+            value.fault("`tests` is empty, and nothing would be tested; write one at least");
         }
         Ok(items) => return items.into_iter().filter_map(test).collect(),
         Err(message) => value.fault(message),

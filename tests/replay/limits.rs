@@ -1,5 +1,7 @@
 //! Rate limits, counted by the recorded times.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use crate::{UNLIMITED, Written};
@@ -64,4 +66,40 @@ fn buckets_are_full_where_a_guard_starts() {
     }
     assert!(guard.stop().0.success());
     written.assert_unchanged(&limit("requests", 1), 4);
+}
+
+/// A trail of cancels at these seconds, each with what was decided about it.
+fn trail(cancels: &[(&str, bool)]) -> Written {
+    let folder = crate::Folder::new();
+    std::fs::create_dir(folder.path().join("audit")).unwrap();
+    let mut text = String::new();
+    for (seq, (second, passed)) in cancels.iter().enumerate() {
+        let (event, decision) = if *passed {
+            ("intent", r#""decision":"allow""#)
+        } else {
+            ("denied", r#""decision":"deny","code":"rate_limited","limit":"slow""#)
+        };
+        writeln!(
+            text,
+            r#"{{"seq":{},"time":"2026-11-24T17:{second}Z","event":"{event}","instance":"a","caller":"anonymous","client":"192.0.2.7","operation":"messages.bulk_cancel","method":"DELETE","target":"/v2/messages?label=a&count=5","selection":{{"kind":"filter","filters":{{"label":["a"]}},"count":5}},{decision},"prev":""}}"#,
+            seq + 1
+        )
+        .unwrap();
+    }
+    folder.write("audit/audit.jsonl", &text);
+    Written {
+        folder: std::sync::Arc::new(folder),
+    }
+}
+
+#[test]
+fn where_a_bucket_refills_about_then_what_was_recorded_stands() {
+    let minute = limit("requests", 1).replace("1/d", "1/min");
+    // Written up to 2 s after they were decided, these may have come just in time, or just too early.
+    trail(&[("00:00.000000", true), ("00:58.500000", true)]).assert_unchanged(&minute, 2);
+    trail(&[("00:00.000000", true), ("01:01.500000", false)]).assert_unchanged(&minute, 2);
+    let (code, changes, _) = trail(&[("00:00.000000", true), ("00:57.500000", true)]).replay(&minute);
+    assert_eq!((code, changes.len()), (Some(6), 1), "{changes:?}");
+    let (code, changes, _) = trail(&[("00:00.000000", true), ("01:02.500000", false)]).replay(&minute);
+    assert_eq!((code, changes.len()), (Some(6), 1), "{changes:?}");
 }

@@ -6,9 +6,7 @@ use crate::{UNLIMITED, Written};
 
 /// The SHA-256 of the tests' token.
 fn hash() -> String {
-    use sha2::Digest;
-    let digest = sha2::Sha256::digest("secret-of-the-tests");
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    qstash_guard::qstash::credential::TokenHash::of(b"secret-of-the-tests").to_hex()
 }
 
 fn named(rules: &str) -> String {

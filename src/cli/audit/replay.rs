@@ -29,7 +29,8 @@ pub(crate) struct ReplayArgs {
 const NOTES: &str = "\
 Exits with 0 when nobody would be refused who passed, nor the reverse; with 6 when somebody would; with 1 on an error.
 
-A request is judged by what its record holds: selection, caller, client, time and path. User info in URLs is not recorded. \
+A request is judged by what its record holds: selection, caller, client, time and path. User info in URLs is not \
+recorded, nor are extra_parameters of a body. \
 What cannot be told for certain is counted with its reason, and no part of the exit code. Requests that were not guarded \
 are passed over.
 
