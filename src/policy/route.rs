@@ -36,9 +36,9 @@ pub fn route(policy: &Policy, method: &str, path: &[u8], overridden: bool) -> Ro
     let verb = Verb::read(method);
     let target = Target::read(path);
     let operation = target.operation(verb);
-    // What rules name may be denied too: no second reading of a path may lead to it. An odd path all of whose readings
-    // are one operation, as many a publish is, gets past no rule.
-    let guards = |op| policy.operations.must_be_unambiguous(op) || (op != operation && policy.rules.concern(op));
+    // What rules may refuse is read in one way only, too. An odd path all of whose readings are one operation, as those
+    // of many a publish are, gets past no rule.
+    let guards = |op| policy.operations.must_be_unambiguous(op) || (op != operation && policy.rules.may_refuse(op));
     let ambiguity = target.is_ambiguous(verb, guards).map(Ambiguity::message).or_else(|| {
         (overridden && target.reaches(guards))
             .then_some("A method-override header may turn this request into a bulk cancel; send it without one.".into())

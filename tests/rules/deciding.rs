@@ -289,7 +289,17 @@ fn a_rule_that_fails_while_it_runs_denies() {
 }
 
 #[test]
-fn what_rules_name_is_read_in_one_way_only() {
+fn what_no_rule_refuses_may_be_read_in_many_ways() {
+    for rule in [
+        "- {name: no-purge, mode: monitor, operations: [dlq.delete], deny: Keep them.}",
+        "- {name: all, operations: [dlq.delete], allow: true}",
+    ] {
+        table(&with_rules(rule), &[("x", "DELETE /v2/dlq//../abc", "allow")]);
+    }
+}
+
+#[test]
+fn what_rules_refuse_is_read_in_one_way_only() {
     let rules = "- {name: no-purge, operations: [dlq.delete, messages.publish], callers: [ops-*], deny: Keep them.}";
     table(
         &with_rules(rules),

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cel::common::types::CelBool;
-use cel::{ExecutionError, IdedExpr, ParseError, Value};
+use cel::{Context, ExecutionError, IdedExpr, ParseError, Value};
 
 use super::check::{Checked, check};
 use super::patterns::Patterns;
@@ -121,20 +121,25 @@ impl Condition {
 
     /// Evaluates the condition, or a part of it.
     pub(super) fn evaluate(&self, part: &IdedExpr, variables: &Variables) -> Result<bool, Failure> {
+        if self.patterns.is_empty() {
+            return truth(part, &variables.context);
+        }
         let mut scope = variables.context.new_inner_scope();
-        if !self.patterns.is_empty() {
-            scope.set_variable_resolver(&*self.patterns);
-        }
-        let value = Value::resolve_val(part, &scope).map_err(Failure::Error)?;
-        match value.downcast_ref::<CelBool>() {
-            Some(holds) => Ok(*holds.inner()),
-            None => Err(Failure::NotBoolean(value.get_type().name().to_owned())),
-        }
+        scope.set_variable_resolver(&*self.patterns);
+        truth(part, &scope)
     }
 
     /// The compiled expression.
     pub(super) fn expression(&self) -> &IdedExpr {
         &self.expression
+    }
+}
+
+fn truth(expression: &IdedExpr, context: &Context<'_, '_>) -> Result<bool, Failure> {
+    let value = Value::resolve_val(expression, context).map_err(Failure::Error)?;
+    match value.downcast_ref::<CelBool>() {
+        Some(holds) => Ok(*holds.inner()),
+        None => Err(Failure::NotBoolean(value.get_type().name().to_owned())),
     }
 }
 

@@ -54,6 +54,11 @@ impl Rule {
         glob(pattern, name)
     }
 
+    /// Whether it may refuse a request: by its action, or because its condition fails.
+    fn may_refuse(&self) -> bool {
+        self.mode == Mode::Enforce && (matches!(self.action, Action::Deny(_)) || self.when.is_some())
+    }
+
     /// Whether it is over at this time.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
@@ -66,6 +71,8 @@ pub struct Rules {
     rules: Vec<Rule>,
     /// By [`Operation::index`], the places of the rules that name it; empty without rules.
     by_operation: Vec<Vec<usize>>,
+    /// By [`Operation::index`], whether one of those may refuse; empty without rules.
+    refusing: Vec<bool>,
 }
 
 impl Rules {
@@ -79,7 +86,13 @@ impl Rules {
             let named = named.filter(|(_, rule)| rule.operations.contains(operation));
             named.map(|(place, _)| place).collect()
         };
+        let refuses = |operation: &Operation| {
+            rules
+                .iter()
+                .any(|rule| rule.may_refuse() && rule.operations.contains(operation))
+        };
         Rules {
+            refusing: Operation::ALL.iter().map(refuses).collect(),
             by_operation: Operation::ALL.iter().map(naming).collect(),
             rules,
         }
@@ -88,6 +101,11 @@ impl Rules {
     /// Whether any rule names the operation.
     pub fn concern(&self, operation: Operation) -> bool {
         !self.places(operation).is_empty()
+    }
+
+    /// Whether a rule may refuse the operation: then no second reading of a path may lead to it.
+    pub fn may_refuse(&self, operation: Operation) -> bool {
+        self.refusing.get(operation.index()).copied().unwrap_or_default()
     }
 
     /// The rules that name an operation, in order.

@@ -24,6 +24,10 @@ pub(in crate::policy) struct Facts<'a> {
 }
 
 /// Every variable by its full name, but the single filters, which are `cancel.filters.NAME`.
+///
+/// `caller.name` is the caller as records name it, also one without a name of its own; `caller.fingerprint` is empty
+/// without a token. `request.method` and `request.path` are as sent: one path has many spellings, so `operation` is what
+/// tells requests apart. Numbers that were not given are null. Where nothing is selected, `cancel.kind` is empty too.
 pub(super) const NAMES: &[&str] = &[
     "caller.name",
     "caller.fingerprint",
