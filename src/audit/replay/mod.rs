@@ -174,22 +174,32 @@ fn decide(entry: &Entry, candidate: Candidate<'_>, counted: &mut Counted) -> Res
             ..Ruled::default()
         }),
         // Something else than the policy refused it: whether that would happen again is not known here.
-        (after, None) if !after.refused && recorded.code.is_some_and(is_of_the_moment) && !recorded.passed => {
+        (after, None) if !after.refused && !recorded.passed && !recorded.code.is_some_and(is_of_the_policy) => {
             Err(Doubt::NotOfThePolicy)
         }
         (after, None) => Ok(after),
     }
 }
 
-/// Whether a refusal depends on the state of trail or upstream, and not on the policy.
-fn is_of_the_moment(code: Code) -> bool {
+/// Whether a code is the word of a policy and its limits. All others depend on credentials, or on the state of trail,
+/// store and upstream.
+fn is_of_the_policy(code: Code) -> bool {
     matches!(
         code,
-        Code::AuditUnavailable
-            | Code::UpstreamUnreachable
-            | Code::UpstreamFailed
-            | Code::UpstreamTimeout
-            | Code::InternalError
+        Code::AmbiguousRequest
+            | Code::UnsupportedBody
+            | Code::BodyTooLarge
+            | Code::OperationDenied
+            | Code::DestinationIsQstash
+            | Code::UnknownParameter
+            | Code::DeniedByRule
+            | Code::UnfilteredCancel
+            | Code::FilterNotAllowed
+            | Code::UncappedCancel
+            | Code::CountOverCap
+            | Code::TooManyMessageIds
+            | Code::CountOverBudget
+            | Code::RateLimited
     )
 }
 
