@@ -78,6 +78,20 @@ fn of_what_would_take_too_much() {
 }
 
 #[test]
+fn of_the_environment_only_the_name() {
+    let yaml = with_rules("- {name: a, deny: x, when: '${WHEN} == 1'}");
+    let faults = config::compile("guard.yaml", &yaml, &|_| Some("s3cr3t".to_owned()))
+        .map(|_| ())
+        .unwrap_err();
+    let said = faults.render(false);
+    assert!(
+        said.starts_with("error: the value of `${WHEN} == 1` is no condition"),
+        "{said}"
+    );
+    assert!(!said.contains("s3cr3t"), "{said}");
+}
+
+#[test]
 fn of_other_keys() {
     insta::assert_snapshot!(said(&[
         "- {deny: x}",

@@ -168,6 +168,26 @@ fn a_policy_that_monitors_lets_pass_what_rules_refuse() {
 }
 
 #[test]
+fn a_caller_is_known_by_a_token_in_the_query_too() {
+    let (upstream, guard) = start("");
+    let target = "/v2/messages?label=x&count=400";
+    let answer = request(
+        guard.address,
+        "DELETE",
+        &format!("{target}&qstash_token=ops-anna"),
+        &[],
+        b"",
+    );
+    assert_eq!(answer.status(), 202);
+    assert_eq!(upstream.requests()[0].line(), format!("DELETE {target} HTTP/1.1"));
+    let [intent] = guard.records_of("intent").try_into().unwrap();
+    assert_eq!(
+        (&intent["caller"], &intent["rule"]),
+        (&"ops-anna".into(), &"ops-drain".into())
+    );
+}
+
+#[test]
 fn a_rule_that_is_over_is_logged_at_the_start() {
     let upstream = Upstream::json("{}");
     let yaml = "policy: {rules: [{name: brief, deny: x, expires: 2020-01-01T00:00:00Z}]}";

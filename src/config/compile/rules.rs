@@ -174,6 +174,11 @@ fn condition(value: &Value<'_>, operations: &[Operation], treatments: &Operation
     let compiled = Condition::compile(&text, operations, guarded);
     compiled
         .map_err(|faults| {
+            // What comes from the environment is not shown, nor are pieces of it.
+            if value.is_substituted() {
+                value.fault(format!("{} is no condition that can be used here", value.written()));
+                return;
+            }
             for fault in faults {
                 value.fault_within(&text, fault.place, fault.message);
             }

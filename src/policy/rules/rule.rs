@@ -68,7 +68,7 @@ impl Rule {
 /// All rules in order, and which of them name which operation: an operation that none names costs nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    rules: Vec<Rule>,
+    in_order: Vec<Rule>,
     /// By [`Operation::index`], the places of the rules that name it; empty without rules.
     by_operation: Vec<Vec<usize>>,
     /// By [`Operation::index`], whether one of those may refuse; empty without rules.
@@ -94,7 +94,7 @@ impl Rules {
         Rules {
             refusing: Operation::ALL.iter().map(refuses).collect(),
             by_operation: Operation::ALL.iter().map(naming).collect(),
-            rules,
+            in_order: rules,
         }
     }
 
@@ -110,17 +110,12 @@ impl Rules {
 
     /// The rules that name an operation, in order.
     pub fn of(&self, operation: Operation) -> impl Iterator<Item = &Rule> {
-        self.places(operation).iter().map(|place| &self.rules[*place])
+        self.places(operation).iter().map(|place| &self.in_order[*place])
     }
 
     /// Every rule in order.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter()
-    }
-
-    /// The rules that are over at this time.
-    pub fn expired(&self, now: Timestamp) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().filter(move |rule| rule.has_expired(now))
+        self.in_order.iter()
     }
 
     fn places(&self, operation: Operation) -> &[usize] {
