@@ -68,8 +68,13 @@ fn buckets_are_full_where_a_guard_starts() {
     written.assert_unchanged(&limit("requests", 1), 4);
 }
 
-/// A trail of cancels at these seconds, each with what was decided about it.
+/// A trail of cancels at these seconds, each let through or refused by the limit.
 fn trail(cancels: &[(&str, bool)]) -> Written {
+    trail_with(cancels, r#""decision":"deny","code":"rate_limited","limit":"slow""#)
+}
+
+/// The same, refused for another reason.
+fn trail_with(cancels: &[(&str, bool)], denied: &str) -> Written {
     let folder = crate::Folder::new();
     std::fs::create_dir(folder.path().join("audit")).unwrap();
     let mut text = String::new();
@@ -77,7 +82,7 @@ fn trail(cancels: &[(&str, bool)]) -> Written {
         let (event, decision) = if *passed {
             ("intent", r#""decision":"allow""#)
         } else {
-            ("denied", r#""decision":"deny","code":"rate_limited","limit":"slow""#)
+            ("denied", denied)
         };
         writeln!(
             text,
@@ -102,4 +107,29 @@ fn where_a_bucket_refills_about_then_what_was_recorded_stands() {
     assert_eq!((code, changes.len()), (Some(6), 1), "{changes:?}");
     let (code, changes, _) = trail(&[("00:00.000000", true), ("01:02.500000", false)]).replay(&minute);
     assert_eq!((code, changes.len()), (Some(6), 1), "{changes:?}");
+}
+
+#[test]
+fn what_the_state_of_the_trail_refused_is_not_decided_by_a_policy() {
+    for code in ["audit_unavailable", "internal_error"] {
+        let denied = format!(r#""decision":"deny","code":"{code}""#);
+        let written = trail_with(&[("00:00.000000", false)], &denied);
+        let (code, changes, totals) = written.replay(UNLIMITED);
+        assert_eq!((code, changes.len()), (Some(0), 0), "{totals}");
+        let reason = "refused for the state of the trail or the upstream, not by the policy";
+        assert_eq!(totals["undecided"], json!([{"reason": reason, "number": 1}]));
+        // What the new policy refuses stays refused.
+        written.assert_unchanged(&format!("{UNLIMITED}policy: {{bulk_cancel: {{max_count: 1}}}}"), 1);
+    }
+    // A code of another version is no word of this policy.
+    let written = trail_with(
+        &[("00:00.000000", false)],
+        r#""decision":"deny","code":"from_the_future""#,
+    );
+    let (code, _, totals) = written.replay(UNLIMITED);
+    assert_eq!(
+        (code, &totals["undecided"][0]["number"]),
+        (Some(0), &json!(1)),
+        "{totals}"
+    );
 }
