@@ -1,7 +1,7 @@
 //! The audit trail: what happened, in an order that cannot be rearranged unseen.
 //!
 //! One JSON object a line ([`Record`]), each with the hash of the line before it ([`chain`]). [`Trail`] is the handle of
-//! the one thread that writes; [`read`] shows and verifies what was written.
+//! the one thread that writes; [`read`] shows and verifies what was written, [`replay`] decides it again.
 
 pub mod chain;
 mod event;
@@ -10,6 +10,7 @@ mod names;
 pub mod read;
 mod record;
 pub mod redact;
+pub mod replay;
 #[cfg(test)]
 mod samples;
 mod selection;

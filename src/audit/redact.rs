@@ -10,7 +10,7 @@ use crate::qstash::query;
 use crate::qstash::selection::{LONGEST_PARAMETER, TOKEN_PARAMETER};
 
 /// What stands in for what is left out.
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";
 
 /// The longest string of a request in a record, bytes.
 const MAX_LENGTH: usize = 1024;
@@ -94,6 +94,16 @@ pub(super) fn cut(text: &str) -> Cow<'_, str> {
     }
     let end = text.floor_char_boundary(MAX_LENGTH);
     Cow::Owned(format!("{}…({} bytes)", &text[..end], text.len()))
+}
+
+/// Whether a record may hold a text in part alone: something is hidden in it, or its end is cut.
+pub(super) fn is_partial(recorded: &str) -> bool {
+    recorded.contains(HIDDEN) || is_cut(recorded)
+}
+
+/// Whether the end of a recorded text may be cut.
+pub(super) fn is_cut(recorded: &str) -> bool {
+    recorded.contains('…') && recorded.ends_with(" bytes)")
 }
 
 /// The path for a record, and whether it leads to a destination.

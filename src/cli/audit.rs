@@ -1,6 +1,8 @@
 //! `qstash-guard audit`: reading a trail.
 
-use std::io::{self, Write};
+mod replay;
+
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,8 +13,10 @@ use jiff::Timestamp;
 
 use crate::audit::chain::LineHash;
 use crate::audit::read::show::{self, Filter, Options, Show, ShowError};
-use crate::audit::read::{self, ReadError};
+use crate::audit::read::stats::Stats;
+use crate::audit::read::{self, ReadError, plot};
 use crate::audit::{Decision, Event};
+use crate::config::Faults;
 use crate::policy::Code;
 use crate::qstash::operation::Operation;
 
@@ -32,8 +36,12 @@ pub(crate) struct AuditArgs {
 pub(crate) enum AuditCommand {
     /// Show records as a table or as they are
     Show(ShowArgs),
+    /// Sum up requests and cancelled messages by caller, code and day
+    Stats(StatsArgs),
     /// Check that no record was changed, removed or moved: exit 0 intact, 4 broken, 5 cannot tell
     Verify(VerifyArgs),
+    /// Decide recorded requests again by another configuration: exit 0 no change, 6 changes
+    Replay(replay::ReplayArgs),
 }
 
 /// Arguments of `audit show`.
@@ -71,6 +79,21 @@ pub(crate) struct ShowArgs {
     pub(crate) json: bool,
 }
 
+/// Arguments of `audit stats`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A trail is read once, as a stream. Of callers, codes and days the first 10000 each have a row of \
+                  their own; what comes beyond is summed in one."
+)]
+pub(crate) struct StatsArgs {
+    /// Audit files, and folders of them
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// One JSON object with every row
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Arguments of `audit verify`.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
@@ -95,12 +118,18 @@ fn hash(text: &str) -> Result<LineHash, String> {
 pub(crate) fn run(args: &AuditArgs) -> ExitCode {
     let result = match &args.command {
         AuditCommand::Show(args) => run_show(args).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Stats(args) => run_stats(args).map(|()| ExitCode::SUCCESS),
         AuditCommand::Verify(args) => run_verify(args),
+        AuditCommand::Replay(args) => args.run(),
     };
     match result {
         Ok(code) => code,
         // Whoever reads the output (`head`, a pager) has seen enough.
         Err(Fault::Show(ShowError::Write(e))) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Fault::Config(faults)) => {
+            _ = write!(anstream::stderr(), "{}", faults.render(true));
+            ExitCode::FAILURE
+        }
         Err(fault) => {
             _ = writeln!(anstream::stderr(), "error: {fault}");
             ExitCode::FAILURE
@@ -114,6 +143,8 @@ enum Fault {
     Read(#[from] ReadError),
     #[error("cannot show the audit trail: {0}")]
     Show(#[from] ShowError),
+    #[error(transparent)]
+    Config(Faults),
     #[error("--since: {0}")]
     Since(String),
     #[error("cannot follow the audit trail: {0}")]
@@ -173,6 +204,19 @@ fn follow(show: &mut Show, out: &mut dyn Write, faults: &mut dyn Write) -> Resul
             }
         }
     })
+}
+
+fn run_stats(args: &StatsArgs) -> Result<(), Fault> {
+    let stats = Stats::of(&read::inputs(&args.paths)?, &mut anstream::stderr().lock())?;
+    if args.json {
+        let mut out = io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, &stats).map_err(|error| ShowError::Write(error.into()))?;
+        writeln!(out).map_err(ShowError::Write)?;
+    } else {
+        let bars = io::stdout().is_terminal();
+        plot::write(&stats, bars, &mut anstream::stdout().lock()).map_err(ShowError::Write)?;
+    }
+    Ok(())
 }
 
 fn run_verify(args: &VerifyArgs) -> Result<ExitCode, Fault> {

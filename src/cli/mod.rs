@@ -5,9 +5,11 @@ mod check;
 mod demo;
 mod explain;
 mod health;
+mod rehearse;
 mod run;
 mod schema;
 mod simulate;
+mod test;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -31,7 +33,8 @@ enum Command {
     Run(run::Run),
     Check(check::Check),
     Explain(explain::Explain),
-    /// Read the audit trail: show and verify
+    Test(test::Test),
+    /// Read the audit trail: show, stats, verify and replay
     Audit(audit::AuditArgs),
     Simulate(simulate::Simulate),
     Demo(demo::Demo),
@@ -47,6 +50,7 @@ impl Arguments {
             Some(Command::Run(run)) => run.run(),
             Some(Command::Check(check)) => check.run(),
             Some(Command::Explain(explain)) => explain.run(),
+            Some(Command::Test(test)) => test.run(),
             Some(Command::Audit(args)) => audit::run(&args),
             Some(Command::Simulate(simulate)) => block_on(simulate.run()),
             Some(Command::Demo(demo)) => demo.run(),

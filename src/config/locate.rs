@@ -90,14 +90,18 @@ pub(super) fn read(located: &Located) -> Result<String, String> {
         Located::BuiltIn => return Ok(BUILT_IN.to_owned()),
         Located::File(path) => path,
     };
+    let missing = format!("name one with --config or ${VARIABLE}, or name none for the built-in defaults");
+    read_text(path, &missing, "guard.yaml")
+}
+
+/// Reads a file that somebody wrote. `missing` says what to do where there is none, `example` how one may be called.
+pub(super) fn read_text(path: &Path, missing: &str, example: &str) -> Result<String, String> {
     let name = path.display();
     let unreadable = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => format!(
-            "there is no file {name}; name one with --config or ${VARIABLE}, or name none for the built-in defaults"
-        ),
+        ErrorKind::NotFound => format!("there is no file {name}; {missing}"),
         ErrorKind::IsADirectory => format!(
             "{name} is a folder; name the file in it, like {}",
-            path.join("guard.yaml").display()
+            path.join(example).display()
         ),
         _ => format!("{name} cannot be read: {error}"),
     };
@@ -106,7 +110,7 @@ pub(super) fn read(located: &Located) -> Result<String, String> {
     // One byte more than is taken tells a file that is too large, whatever its metadata says.
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LARGEST {
-        return Err(format!("{name} is larger than 1MiB, which no configuration is"));
+        return Err(format!("{name} is larger than 1MiB, the most that is read"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];

@@ -5,7 +5,7 @@ use serde_yaml::Spanned;
 use super::fault::{Fault, Warning};
 use super::source::Place;
 use super::tree::Node;
-use super::value::{Context, Value, not_available};
+use super::value::{CONFIGURATION, Context, Value, not_available};
 use super::{keys, secret, suggest};
 use crate::qstash::selection::quoted;
 
@@ -208,7 +208,7 @@ impl<'c> Section<'c> {
             return "merge keys (`<<`) are not taken; write the keys out".to_owned();
         }
         let of = if self.path.is_empty() {
-            "of the configuration".to_owned()
+            format!("of {}", self.context.of)
         } else {
             format!("of {}", self.path)
         };
@@ -216,7 +216,7 @@ impl<'c> Section<'c> {
         if let Some(near) = suggest::nearest(key, self.known.iter().copied()) {
             return format!("{known} is not a key {of}; did you mean `{near}`?");
         }
-        if let Some(section) = suggest::elsewhere(key) {
+        if let Some(section) = suggest::elsewhere(key).filter(|_| self.context.of == CONFIGURATION) {
             return format!("{known} is not a key {of}; it belongs to {section}");
         }
         format!("{known} is not a key {of}; its keys are {}", self.keys())

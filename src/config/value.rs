@@ -15,6 +15,8 @@ use crate::qstash::selection::quoted;
 
 /// What every part of the tree is read with, and where what is wrong is collected.
 pub(super) struct Context<'a> {
+    /// What the file is, for a sentence about its keys.
+    pub(super) of: &'static str,
     pub(super) source: &'a Source,
     pub(super) lookup: Lookup<'a>,
     pub(super) faults: RefCell<Vec<Fault>>,
@@ -24,10 +26,14 @@ pub(super) struct Context<'a> {
     pub(super) secrets: RefCell<Vec<Range<usize>>>,
 }
 
+/// What most files are.
+pub(super) const CONFIGURATION: &str = "the configuration";
+
 impl<'a> Context<'a> {
     pub(super) fn new(source: &'a Source, lookup: Lookup<'a>) -> Self {
         let (faults, warnings, later, secrets) = Default::default();
         Context {
+            of: CONFIGURATION,
             source,
             lookup,
             faults,
@@ -67,6 +73,7 @@ impl<'a> Context<'a> {
 }
 
 /// A value and where it stands.
+#[derive(Clone)]
 pub(super) struct Value<'c> {
     pub(super) context: &'c Context<'c>,
     /// The keys that lead to it: `policy.bulk_cancel.max_count`.

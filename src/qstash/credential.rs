@@ -40,6 +40,14 @@ impl Fingerprint {
     pub fn of(token: &[u8]) -> Self {
         TokenHash::of(token).fingerprint()
     }
+
+    /// Reads the 12 hexadecimal digits that [`Fingerprint`] is written as; `None` for anything else.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let padded = format!("{text:0<64}");
+        (text.len() == 12)
+            .then(|| TokenHash::from_hex(&padded))?
+            .map(|hash| hash.fingerprint())
+    }
 }
 
 impl fmt::Display for Fingerprint {

@@ -11,16 +11,31 @@ pub struct Entry {
     pub event: String,
     pub request_id: Option<String>,
     pub caller: Option<String>,
+    pub client: Option<String>,
     pub operation: Option<String>,
+    pub method: Option<String>,
     pub target: Option<String>,
     pub selection: Option<serde_json::Value>,
     pub decision: Option<String>,
     pub code: Option<String>,
+    #[serde(default)]
+    pub violations: Vec<Broken>,
+    pub rule: Option<String>,
+    pub limit: Option<String>,
     pub result: Option<String>,
     pub cancelled: Option<u64>,
     pub detail: Option<String>,
     pub error: Option<String>,
     pub prev: String,
+}
+
+/// A violation, read back.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Broken {
+    /// Its code.
+    pub code: String,
+    /// Its sentence.
+    pub message: String,
 }
 
 impl Entry {
@@ -30,6 +45,13 @@ impl Entry {
     /// Why it is no record.
     pub fn parse(line: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(line)
+    }
+
+    /// The number that the detail begins with, as that of `denials_suppressed` does; 0 where it begins with none.
+    pub fn leading_number(&self) -> u64 {
+        let detail = self.detail.as_deref().unwrap_or_default();
+        let digits = detail.find(|c: char| !c.is_ascii_digit()).unwrap_or(detail.len());
+        detail[..digits].parse().unwrap_or_default()
     }
 
     /// The selection in a few words: `filter label=nightly count=50`, `ids 3`.

@@ -5,12 +5,18 @@
 mod entry;
 mod files;
 mod lines;
+pub mod plot;
+mod records;
 pub mod show;
+pub mod stats;
 mod table;
 mod verify;
 
-pub use entry::Entry;
+pub use entry::{Broken, Entry};
 pub use files::{Chain, Inputs, ReadError, inputs};
+pub(super) use records::Records;
+pub use show::ShowError;
+pub(super) use table::plain;
 pub use verify::{Break, ChainReport, Open, Report, Verdict, verify};
 
 #[cfg(test)]

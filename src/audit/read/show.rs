@@ -1,16 +1,13 @@
 //! Showing records, filtered, of all trails in the order of their times.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fs;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 
 use jiff::{Span, Timestamp, tz::TimeZone};
 
 use super::entry::Entry;
-use super::files::{Chain, Inputs, ReadError};
-use super::lines::{Content, Line, Lines};
+use super::files::{Inputs, ReadError};
+use super::records::{Record, Records};
 use super::table::Table;
 
 /// Which records are shown; all conditions must hold.
@@ -95,22 +92,17 @@ pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
 #[derive(Debug)]
 pub struct Show {
     options: Options,
-    sources: Vec<Source>,
+    records: Records,
     table: Table,
 }
 
 impl Show {
     /// Opens nothing yet.
     pub fn new(inputs: &Inputs, options: Options) -> Self {
-        let sources = inputs
-            .chains
-            .iter()
-            .map(|chain| Source::new(chain, options.follow))
-            .collect();
         Show {
             table: Table::new(options.colour),
+            records: Records::new(inputs, options.follow),
             options,
-            sources,
         }
     }
 
@@ -119,26 +111,10 @@ impl Show {
     /// # Errors
     /// A file cannot be read, or an output not be written.
     pub fn run(&mut self, out: &mut dyn Write, faults: &mut dyn Write) -> Result<(), ShowError> {
-        let mut waiting: Vec<Option<Record>> = Vec::new();
-        for source in &mut self.sources {
-            waiting.push(source.next(faults)?);
-        }
         let mut open: HashMap<String, (usize, Record)> = HashMap::new();
         let mut uncertain: BTreeMap<usize, Record> = BTreeMap::new();
         let mut read = 0;
-        loop {
-            // Times are of one form, so they sort as text.
-            let oldest = waiting
-                .iter()
-                .enumerate()
-                .filter_map(|(at, record)| Some((at, &record.as_ref()?.entry.time)));
-            let Some((at, _)) = oldest.min_by_key(|(_, time)| *time) else {
-                break;
-            };
-            let next = self.sources[at].next(faults)?;
-            let Some(record) = std::mem::replace(&mut waiting[at], next) else {
-                break;
-            };
+        while let Some((_, record)) = self.records.next(faults)? {
             read += 1;
             if !self.options.filter.uncertain {
                 self.show(&record, out)?;
@@ -170,12 +146,10 @@ impl Show {
     /// # Errors
     /// As [`Show::run`].
     pub fn poll(&mut self, out: &mut dyn Write, faults: &mut dyn Write) -> Result<(), ShowError> {
-        for at in 0..self.sources.len() {
-            while let Some(record) = self.sources[at].poll(faults)? {
-                let uncertain = record.entry.result.as_deref() == Some("uncertain");
-                if uncertain || !self.options.filter.uncertain {
-                    self.show(&record, out)?;
-                }
+        while let Some(record) = self.records.poll(faults)? {
+            let uncertain = record.entry.result.as_deref() == Some("uncertain");
+            if uncertain || !self.options.filter.uncertain {
+                self.show(&record, out)?;
             }
         }
         self.table.flush(out)?;
@@ -195,101 +169,4 @@ impl Show {
         }
         Ok(())
     }
-}
-
-#[derive(Debug)]
-struct Record {
-    entry: Entry,
-    line: Vec<u8>,
-}
-
-impl Record {
-    /// For the table: an outcome tells more beside what was asked for.
-    fn with_selection_of(mut self, intent: Option<Record>) -> Self {
-        if self.entry.selection.is_none() {
-            self.entry.selection = intent.and_then(|intent| intent.entry.selection);
-        }
-        self
-    }
-}
-
-/// One trail, file after file.
-#[derive(Debug)]
-struct Source {
-    remaining: VecDeque<PathBuf>,
-    lines: Option<Lines>,
-    live: Option<PathBuf>,
-    follow: bool,
-}
-
-impl Source {
-    fn new(chain: &Chain, follow: bool) -> Self {
-        Source {
-            remaining: chain.files.clone().into(),
-            lines: None,
-            live: chain.live.clone(),
-            follow,
-        }
-    }
-
-    fn next(&mut self, faults: &mut dyn Write) -> Result<Option<Record>, ShowError> {
-        loop {
-            let Some(lines) = &mut self.lines else {
-                let Some(path) = self.remaining.pop_front() else {
-                    return Ok(None);
-                };
-                self.lines = Some(Lines::open(&path).map_err(|e| ReadError::new(&path, e))?);
-                continue;
-            };
-            let stays_open = self.follow && self.remaining.is_empty();
-            let line = if stays_open {
-                lines.next_finished()
-            } else {
-                lines.next_line()
-            };
-            match line.map_err(|e| ReadError::new(&lines.path, e))? {
-                Some(line) => {
-                    if let Some(record) = record(lines, line, faults)? {
-                        return Ok(Some(record));
-                    }
-                }
-                None if stays_open => return Ok(None),
-                None => self.lines = None,
-            }
-        }
-    }
-
-    fn poll(&mut self, faults: &mut dyn Write) -> Result<Option<Record>, ShowError> {
-        if let Some(record) = self.next(faults)? {
-            return Ok(Some(record));
-        }
-        let Some(live) = self.live.clone() else { return Ok(None) };
-        let Ok(there) = fs::metadata(&live) else {
-            return Ok(None);
-        };
-        if let Some(lines) = &self.lines {
-            let here = lines.metadata().map_err(|e| ReadError::new(&lines.path, e))?;
-            if (here.dev(), here.ino()) == (there.dev(), there.ino()) {
-                return Ok(None);
-            }
-            // Another file stands there now; what came into the old one meanwhile goes first.
-            if let Some(record) = self.next(faults)? {
-                return Ok(Some(record));
-            }
-        }
-        self.lines = Some(Lines::open(&live).map_err(|e| ReadError::new(&live, e))?);
-        self.next(faults)
-    }
-}
-
-fn record(lines: &Lines, line: Line, faults: &mut dyn Write) -> Result<Option<Record>, ShowError> {
-    let what = match line.content {
-        Content::Whole(bytes) | Content::Unfinished(bytes) => match Entry::parse(&bytes) {
-            Ok(entry) => return Ok(Some(Record { entry, line: bytes })),
-            Err(e) => format!("no audit record: {e}"),
-        },
-        Content::TooLong => "longer than 4 MiB".to_owned(),
-    };
-    writeln!(faults, "{}:{}: {what}", lines.path.display(), line.number)?;
-    Ok(None)
 }

@@ -140,7 +140,7 @@ fn seconds(time: &str) -> String {
 }
 
 /// Without what could move the cursor of a terminal: records hold what clients sent.
-fn plain(text: &str) -> String {
+pub(in crate::audit) fn plain(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             if is_unprintable(c) {
@@ -171,7 +171,7 @@ fn widths(rows: &[Row]) -> [usize; COLUMNS] {
     widths
 }
 
-fn fitted(cell: &str, width: usize) -> String {
+pub(super) fn fitted(cell: &str, width: usize) -> String {
     if cell.chars().count() <= width {
         return cell.to_owned();
     }

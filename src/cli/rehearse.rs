@@ -1,0 +1,124 @@
+//! What becomes of one request, offline: the steps of the layers, with nothing sent, recorded or counted.
+
+use std::net::IpAddr;
+
+use http::header::CONTENT_ENCODING;
+use http::request;
+use jiff::Timestamp;
+
+use crate::audit::Decision;
+use crate::config::Settings;
+use crate::layers::classify::has_method_override;
+use crate::layers::exchange::caller;
+use crate::layers::passage::Selected;
+use crate::layers::{credentials, well_formed};
+use crate::limits::{Charge, Limiter};
+use crate::policy::{self, Caller, Code, Refusal, RuleName, Ruling, Tried, Verdict};
+
+/// A request, who sends it and when.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    /// Its head.
+    pub(super) head: request::Parts,
+    /// Its whole body.
+    pub(super) body: &'a [u8],
+    /// The caller's name, in place of the one that the credential has.
+    pub(super) caller: Option<&'a str>,
+    /// The client's address.
+    pub(super) client: IpAddr,
+    /// When.
+    pub(super) time: Timestamp,
+}
+
+/// What would become of it.
+#[derive(Debug)]
+pub(super) struct Rehearsed {
+    /// What is decided.
+    pub(super) decision: Decision,
+    /// Why it is refused, or would be.
+    pub(super) refusal: Option<Refusal>,
+    /// The rule that decides.
+    pub(super) rule: Option<RuleName>,
+    /// Every rule up to that one.
+    pub(super) tried: Vec<Tried>,
+}
+
+/// Judges a request. Limits count as unused: only one that could never pass a limit is refused by it.
+pub(super) fn rehearse(mut asked: Asked<'_>, settings: &Settings) -> Rehearsed {
+    let mut caller = caller(&settings.policy.callers, &asked.head.headers, &asked.head.uri);
+    if let Some(name) = asked.caller {
+        caller.name = name.into();
+    }
+    let refused = well_formed::verify(&asked.head)
+        .err()
+        .or_else(|| credentials::settle(&mut asked.head, settings.credentials).err());
+    let (ruling, tried) = match refused {
+        Some(refusal) => (Ruling::without_rules(Verdict::Deny(refusal)), Vec::new()),
+        None => judge(&asked, &caller, settings),
+    };
+    let (decision, refusal) = match (ruling.verdict, ruling.rehearsed) {
+        (Verdict::Allow(_), None) => (Decision::Allow, None),
+        (Verdict::Allow(_), Some(refusal)) | (Verdict::WouldDeny(_, refusal), _) => {
+            (Decision::WouldDeny, Some(refusal))
+        }
+        (Verdict::Deny(refusal), _) => (Decision::Deny, Some(refusal)),
+    };
+    let rule = match &refusal {
+        Some(refusal) => refusal.rule().cloned(),
+        None => ruling.rule,
+    };
+    Rehearsed {
+        decision,
+        refusal,
+        rule,
+        tried,
+    }
+}
+
+fn judge(asked: &Asked<'_>, caller: &Caller, settings: &Settings) -> (Ruling, Vec<Tried>) {
+    let (policy, head) = (&settings.policy, &asked.head);
+    let request = policy::Request {
+        method: head.method.as_str(),
+        path: head.uri.path().as_bytes(),
+        query: head.uri.query().map(str::as_bytes),
+        overridden: has_method_override(&head.headers),
+        body: asked.body,
+        content_encoded: head.headers.contains_key(CONTENT_ENCODING),
+    };
+    let context = policy::Context {
+        caller,
+        client: asked.client,
+        time: asked.time,
+    };
+    let judgement = policy::judge(policy, &request, &context);
+    let most = settings.resources.max_inspected_body;
+    if judgement.reading.is_some() && asked.body.len() > most {
+        let message = format!(
+            "The body has {} bytes, and up to {most} are read to judge it.",
+            asked.body.len()
+        );
+        let violation = policy::Violation::new(Code::BodyTooLarge, message);
+        return (policy::malformed_selection(policy, violation, Vec::new()), Vec::new());
+    }
+    let selected = judgement.reading.zip(judgement.kind).map(|(reading, kind)| Selected {
+        selection: reading.selection,
+        kind,
+    });
+    let charge = Charge {
+        operation: judgement.operation,
+        caller: &caller.name,
+        client: asked.client,
+        messages: selected.as_ref().and_then(Selected::reach),
+    };
+    let over_budget = match &judgement.verdict {
+        Verdict::Deny(_) | Verdict::WouldDeny(..) => None,
+        Verdict::Allow(_) => Limiter::new(settings.limits.clone()).charge(charge).err(),
+    };
+    let ruling = Ruling {
+        verdict: judgement.verdict.and(policy.mode, over_budget),
+        kind: judgement.kind,
+        rule: judgement.rule,
+        rehearsed: judgement.rehearsed,
+    };
+    (ruling, judgement.rules)
+}
