@@ -1,27 +1,23 @@
 //! `qstash-guard explain`: what would become of one request, offline.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use http::header::{CONTENT_ENCODING, HOST};
+use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Uri, request};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::fail;
+use super::rehearse::{Asked, Rehearsed, rehearse};
 use crate::audit::{Decision, SelectionRecord, redact};
 use crate::config::{self, Settings};
-use crate::layers::classify::has_method_override;
-use crate::layers::exchange::caller;
-use crate::layers::passage::Selected;
-use crate::layers::{credentials, well_formed};
-use crate::limits::{Charge, Limiter};
-use crate::policy::{self, Caller, Code, Refusal, Ruling, Treatment, Tried, Verdict};
-use crate::qstash::operation::{Operation, Verb};
+use crate::policy::{self, Refusal, Treatment, Tried};
+use crate::qstash::operation::Verb;
 use crate::qstash::target::Target;
 
 /// Show what would become of one request, offline
@@ -67,7 +63,7 @@ impl Explain {
             Ok(request) => request,
             Err(error) => return fail(&error),
         };
-        let explained = Explained::of(head, &body, self.caller.clone(), &settings);
+        let explained = Explained::of(head, &body, self.caller.as_deref(), &settings);
         let mut out = anstream::stdout().lock();
         // A closed pipe changes nothing about the answer.
         let _ = if self.json {
@@ -168,16 +164,12 @@ struct Facts {
 }
 
 impl Explained {
-    fn of(mut head: request::Parts, body: &[u8], named: Option<String>, settings: &Settings) -> Self {
+    fn of(head: request::Parts, body: &[u8], named: Option<&str>, settings: &Settings) -> Self {
         let policy = &settings.policy;
         let target = Target::read(head.uri.path().as_bytes());
         let operation = target.operation(Verb::read(head.method.as_str()));
         let judged = target.judged();
         let written = redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation);
-        let mut caller = caller(&policy.callers, &head.headers, &head.uri);
-        if let Some(named) = named {
-            caller.name = named.into();
-        }
         let mut facts = Facts {
             decision: Decision::Allow,
             status: None,
@@ -188,26 +180,25 @@ impl Explained {
             policy: policy.digest.clone(),
             monitored: false,
         };
-        let refused = well_formed::verify(&head)
-            .err()
-            .or_else(|| credentials::settle(&mut head, settings.credentials).err());
-        let judged = match refused {
-            Some(refusal) => Judged {
-                ruling: Ruling::without_rules(Verdict::Deny(refusal)),
-                selection: None,
-                rules: Vec::new(),
+        let rehearsed = rehearse(
+            Asked {
+                head,
+                body,
+                caller: named,
+                client: Ipv4Addr::LOCALHOST.into(),
+                time: Timestamp::now(),
             },
-            None => judge(&head, body, &caller, operation, settings),
-        };
-        let (selection, rules) = (judged.selection, judged.rules);
-        let (decision, refusal, allowed_by) = match (judged.ruling.verdict, judged.ruling.rehearsed) {
-            (Verdict::Allow(_), None) => (Decision::Allow, None, judged.ruling.rule),
-            (Verdict::Allow(_), Some(refusal)) | (Verdict::WouldDeny(_, refusal), _) => {
-                (Decision::WouldDeny, Some(refusal), None)
-            }
-            (Verdict::Deny(refusal), _) => (Decision::Deny, Some(refusal), None),
-        };
-        let rule = refusal.as_ref().map_or(allowed_by, |refusal| refusal.rule().cloned());
+            settings,
+        );
+        let Rehearsed {
+            head,
+            caller,
+            selected,
+            decision,
+            refusal,
+            rule,
+            tried,
+        } = rehearsed;
         facts.monitored = policy.mode == policy::Mode::Monitor;
         let forwarded = redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation);
         facts.decision = decision;
@@ -219,8 +210,8 @@ impl Explained {
             violations: refusal.iter().flat_map(Refusal::violations).map(Broken::of).collect(),
             rule: rule.map(|rule| rule.to_string()),
             caller: caller.name.to_string(),
-            selection,
-            rules: rules.iter().map(TriedRule::of).collect(),
+            selection: selected.map(|selected| selected.to_record(usize::MAX)),
+            rules: tried.iter().map(TriedRule::of).collect(),
             forwarded_target: (decision != Decision::Deny).then_some(forwarded),
             facts,
         }
@@ -306,71 +297,6 @@ impl TriedRule {
         }
     }
 }
-
-/// The ruling of policy and limits, and what it rests on.
-struct Judged {
-    ruling: Ruling,
-    selection: Option<SelectionRecord>,
-    rules: Vec<Tried>,
-}
-
-fn judge(head: &request::Parts, body: &[u8], caller: &Caller, operation: Operation, settings: &Settings) -> Judged {
-    let policy = &settings.policy;
-    let request = policy::Request {
-        method: head.method.as_str(),
-        path: head.uri.path().as_bytes(),
-        query: head.uri.query().map(str::as_bytes),
-        overridden: has_method_override(&head.headers),
-        body,
-        content_encoded: head.headers.contains_key(CONTENT_ENCODING),
-    };
-    let context = policy::Context {
-        caller,
-        client: LOOPBACK,
-        time: Timestamp::now(),
-    };
-    let judgement = policy::judge(policy, &request, &context);
-    let most = settings.resources.max_inspected_body;
-    if judgement.reading.is_some() && body.len() > most {
-        let message = format!(
-            "The body has {} bytes, and up to {most} are read to judge it.",
-            body.len()
-        );
-        let violation = policy::Violation::new(Code::BodyTooLarge, message);
-        return Judged {
-            ruling: policy::malformed_selection(policy, violation, Vec::new()),
-            selection: None,
-            rules: Vec::new(),
-        };
-    }
-    let selected = judgement.reading.zip(judgement.kind).map(|(reading, kind)| Selected {
-        selection: reading.selection,
-        kind,
-    });
-    let charge = Charge {
-        operation,
-        caller: &caller.name,
-        client: LOOPBACK,
-        messages: selected.as_ref().and_then(Selected::reach),
-    };
-    let over_budget = match &judgement.verdict {
-        Verdict::Deny(_) | Verdict::WouldDeny(..) => None,
-        Verdict::Allow(_) => Limiter::new(settings.limits.clone()).charge(charge).err(),
-    };
-    Judged {
-        ruling: Ruling {
-            verdict: judgement.verdict.and(policy.mode, over_budget),
-            kind: judgement.kind,
-            rule: judgement.rule,
-            rehearsed: judgement.rehearsed,
-        },
-        selection: selected.map(|selected| selected.to_record(usize::MAX)),
-        rules: judgement.rules,
-    }
-}
-
-/// Where the request is taken to come from.
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The exit code of a denied request.
 const DENIED: u8 = 3;

@@ -33,6 +33,12 @@ pub(super) struct Asked<'a> {
 /// What would become of it.
 #[derive(Debug)]
 pub(super) struct Rehearsed {
+    /// Its head as it would be forwarded.
+    pub(super) head: request::Parts,
+    /// Who asks.
+    pub(super) caller: Caller,
+    /// What it selects, where that was read.
+    pub(super) selected: Option<Selected>,
     /// What is decided.
     pub(super) decision: Decision,
     /// Why it is refused, or would be.
@@ -52,8 +58,8 @@ pub(super) fn rehearse(mut asked: Asked<'_>, settings: &Settings) -> Rehearsed {
     let refused = well_formed::verify(&asked.head)
         .err()
         .or_else(|| credentials::settle(&mut asked.head, settings.credentials).err());
-    let (ruling, tried) = match refused {
-        Some(refusal) => (Ruling::without_rules(Verdict::Deny(refusal)), Vec::new()),
+    let (ruling, selected, tried) = match refused {
+        Some(refusal) => (Ruling::without_rules(Verdict::Deny(refusal)), None, Vec::new()),
         None => judge(&asked, &caller, settings),
     };
     let (decision, refusal) = match (ruling.verdict, ruling.rehearsed) {
@@ -68,6 +74,9 @@ pub(super) fn rehearse(mut asked: Asked<'_>, settings: &Settings) -> Rehearsed {
         None => ruling.rule,
     };
     Rehearsed {
+        head: asked.head,
+        caller,
+        selected,
         decision,
         refusal,
         rule,
@@ -75,7 +84,7 @@ pub(super) fn rehearse(mut asked: Asked<'_>, settings: &Settings) -> Rehearsed {
     }
 }
 
-fn judge(asked: &Asked<'_>, caller: &Caller, settings: &Settings) -> (Ruling, Vec<Tried>) {
+fn judge(asked: &Asked<'_>, caller: &Caller, settings: &Settings) -> (Ruling, Option<Selected>, Vec<Tried>) {
     let (policy, head) = (&settings.policy, &asked.head);
     let request = policy::Request {
         method: head.method.as_str(),
@@ -98,7 +107,8 @@ fn judge(asked: &Asked<'_>, caller: &Caller, settings: &Settings) -> (Ruling, Ve
             asked.body.len()
         );
         let violation = policy::Violation::new(Code::BodyTooLarge, message);
-        return (policy::malformed_selection(policy, violation, Vec::new()), Vec::new());
+        let ruling = policy::malformed_selection(policy, violation, Vec::new());
+        return (ruling, None, Vec::new());
     }
     let selected = judgement.reading.zip(judgement.kind).map(|(reading, kind)| Selected {
         selection: reading.selection,
@@ -120,5 +130,5 @@ fn judge(asked: &Asked<'_>, caller: &Caller, settings: &Settings) -> (Ruling, Ve
         rule: judgement.rule,
         rehearsed: judgement.rehearsed,
     };
-    (ruling, judgement.rules)
+    (ruling, selected, judgement.rules)
 }
