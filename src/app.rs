@@ -133,6 +133,7 @@ impl Guard {
                 on_failure: settings.audit.on_failure,
                 suppressed: Arc::clone(&suppressed),
                 tasks: tasks.clone(),
+                path_prefix: settings.listen.path_prefix.as_str().into(),
                 max_inspected_body: resources.max_inspected_body,
                 body_idle: resources.body_idle_timeout,
             };

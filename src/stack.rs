@@ -18,6 +18,7 @@ use crate::layers::enforce::EnforceLayer;
 use crate::layers::exchange::Exchange;
 use crate::layers::forward::Forward;
 use crate::layers::limit::LimitLayer;
+use crate::layers::prefix::PrefixLayer;
 use crate::layers::record_denial::RecordDenialLayer;
 use crate::layers::suppressed::Suppressed;
 use crate::layers::trace::TraceLayer;
@@ -38,6 +39,8 @@ pub struct Parts {
     pub suppressed: Arc<Suppressed>,
     /// Where guarded requests run.
     pub tasks: TaskTracker,
+    /// The path prefix that is served; empty for every path.
+    pub path_prefix: Arc<str>,
     /// The most bytes of a body that are read to judge it.
     pub max_inspected_body: usize,
     /// How long a body may stand still.
@@ -52,6 +55,7 @@ pub fn build(parts: Parts, client: Client) -> impl Stack {
         on_failure,
         suppressed,
         tasks,
+        path_prefix,
         max_inspected_body,
         body_idle,
     } = parts;
@@ -75,6 +79,8 @@ pub fn build(parts: Parts, client: Client) -> impl Stack {
         .layer(CatchPanicLayer)
         // Before anything is read out of the head.
         .layer(WellFormedLayer)
+        // Before anything is read out of the path.
+        .layer(PrefixLayer { prefix: path_prefix })
         // Before the operation is named, since the token pair goes out of the query that is judged.
         .layer(CredentialsLayer { metrics })
         // Passes most requests straight to `forward`; only guarded, limited and recorded ones go through `judged`.

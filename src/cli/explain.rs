@@ -16,6 +16,7 @@ use super::fail;
 use super::rehearse::{Asked, Rehearsed, rehearse};
 use crate::audit::{Decision, SelectionRecord, redact};
 use crate::config::{self, Settings};
+use crate::layers::prefix;
 use crate::policy::{self, Refusal, Treatment, Tried};
 use crate::qstash::operation::Verb;
 use crate::qstash::target::Target;
@@ -166,7 +167,10 @@ struct Facts {
 impl Explained {
     fn of(head: request::Parts, body: &[u8], named: Option<&str>, settings: &Settings) -> Self {
         let policy = &settings.policy;
-        let target = Target::read(head.uri.path().as_bytes());
+        // Outside the prefix nothing is judged: the refusal says so.
+        let mut behind_prefix = head.uri.clone();
+        let _ = prefix::cut(&mut behind_prefix, &settings.listen.path_prefix);
+        let target = Target::read(behind_prefix.path().as_bytes());
         let operation = target.operation(Verb::read(head.method.as_str()));
         let judged = target.judged();
         let written = redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation);

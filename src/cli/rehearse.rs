@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::layers::classify::has_method_override;
 use crate::layers::exchange::caller;
 use crate::layers::passage::Selected;
-use crate::layers::{credentials, well_formed};
+use crate::layers::{credentials, prefix, well_formed};
 use crate::limits::{Charge, Limiter};
 use crate::policy::{self, Caller, Code, Refusal, RuleName, Ruling, Tried, Verdict};
 
@@ -57,6 +57,7 @@ pub(super) fn rehearse(mut asked: Asked<'_>, settings: &Settings) -> Rehearsed {
     }
     let refused = well_formed::verify(&asked.head)
         .err()
+        .or_else(|| prefix::cut(&mut asked.head.uri, &settings.listen.path_prefix).err())
         .or_else(|| credentials::settle(&mut asked.head, settings.credentials).err());
     let (ruling, selected, tried) = match refused {
         Some(refusal) => (Ruling::without_rules(Verdict::Deny(refusal)), None, Vec::new()),

@@ -35,10 +35,14 @@ impl Loaded {
 
         let server::Listen {
             address: _,
+            path_prefix: _,
+            trusted_proxies: _,
             idle_timeout: _,
         } = listen;
         hold!(held, listen, running.listen,
             "listen.address": address,
+            "listen.path_prefix": path_prefix,
+            "listen.trusted_proxies": trusted_proxies,
             "listen.idle_timeout": idle_timeout,
         );
 

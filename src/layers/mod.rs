@@ -15,6 +15,7 @@ mod linger;
 mod owed;
 pub mod passage;
 mod permitted;
+pub mod prefix;
 pub mod record_denial;
 pub mod respond;
 mod settings;

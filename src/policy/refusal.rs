@@ -68,6 +68,8 @@ codes! {
     MalformedCredential = "malformed_credential", 400;
     /// HTTP that no server should act on.
     MalformedRequest = "malformed_request", 400;
+    /// A path outside `listen.path_prefix`.
+    NotServed = "not_served", 404;
     /// `CONNECT` or `TRACE`.
     MethodNotServed = "method_not_served", 405;
     /// The trail cannot be written.

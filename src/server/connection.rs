@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::activity::{Activity, Expired, Timeouts};
+use super::client_ip::TrustedProxies;
 use super::drain::Drain;
 use super::io::ClientIo;
 use super::listener::pause_after;
@@ -47,6 +48,7 @@ struct Shared {
     metrics: Metrics,
     timeouts: Timeouts,
     max_header_bytes: usize,
+    trusted_proxies: TrustedProxies,
     drain: Drain,
     open: TaskTracker,
 }
@@ -72,6 +74,7 @@ impl<S: Stack> Connections<S> {
                 body_idle: resources.body_idle_timeout,
             },
             max_header_bytes: resources.max_header_bytes,
+            trusted_proxies: listen.trusted_proxies.clone(),
             drain,
             open: TaskTracker::new(),
         };
@@ -183,7 +186,7 @@ impl<S: Stack> Connections<S> {
             let in_flight = InFlight::new(&activity);
             let (head, body) = request.into_parts();
             let origin = Origin {
-                client,
+                client: shared.trusted_proxies.client(client, &head.headers),
                 started: Instant::now(),
                 snapshot: shared.snapshot.load_full(),
             };

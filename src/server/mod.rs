@@ -2,6 +2,7 @@
 
 mod activity;
 pub mod admin;
+mod client_ip;
 mod connection;
 mod drain;
 mod io;
@@ -9,6 +10,7 @@ mod listener;
 mod settings;
 mod watch;
 
+pub use client_ip::TrustedProxies;
 pub use connection::Connections;
 pub use drain::Drain;
 pub use listener::{BindError, Listeners};

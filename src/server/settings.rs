@@ -4,11 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::client_ip::TrustedProxies;
+
 /// `listen` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// The address to serve on; port 0 takes a free one.
     pub address: SocketAddr,
+    /// The one path prefix that is served, starting with a slash and not ending in one; empty for every path.
+    pub path_prefix: String,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
     /// How long a kept-alive connection may stay unused.
     pub idle_timeout: Duration,
 }

@@ -11,6 +11,8 @@ mod framing;
 mod headers;
 mod http2;
 mod malformed;
+mod prefix;
+mod proxies;
 mod streaming;
 mod targets;
 mod timeouts;

@@ -1,33 +1,78 @@
 //! `listen`, `admin` and `resources`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::config::keys::server as keys;
 use crate::config::section::Section;
 use crate::config::tree::Node;
 use crate::config::value::Value;
 use crate::config::values::{self, LONGEST, SHORTEST};
-use crate::server::{Admin, Listen, Resources};
+use crate::server::{Admin, Listen, Resources, TrustedProxies};
 
 pub(super) fn listen(mut section: Section<'_>) -> Listen {
     let listen = Listen {
         address: section.value("address", loopback(8089), values::address),
+        path_prefix: section.value("path_prefix", String::new(), path_prefix),
+        trusted_proxies: section.value("trusted_proxies", TrustedProxies::default(), |value| {
+            let networks = value.list("a list of networks, like [10.0.0.0/8], or `[]` for none", network)?;
+            Ok(TrustedProxies::new(networks))
+        }),
         idle_timeout: section.value("idle_timeout", Duration::from_secs(75), timeout),
     };
-    section.only(
-        "path_prefix",
-        "\"\"",
-        |node| matches!(node, Node::String(text) if text.is_empty()),
-    );
     section.only("tls", "null", |node| matches!(node, Node::Null));
-    section.only(
-        "trusted_proxies",
-        "[]",
-        |node| matches!(node, Node::Sequence(items) if items.is_empty()),
-    );
     section.finish();
     listen
+}
+
+/// A path of whole segments that need no reading: it is compared byte by byte.
+fn path_prefix(value: &Value<'_>) -> Result<String, String> {
+    let text = value.text("a path prefix, like \"/qstash\", or \"\" for none")?;
+    if text.is_empty() {
+        return Ok(text);
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(plain);
+    let Some(segments) = text.strip_prefix('/') else {
+        return Err(format!(
+            "{} does not start with a slash; write a prefix like /qstash",
+            value.written()
+        ));
+    };
+    if segments.ends_with('/') {
+        return Err(format!("{} ends in a slash; leave that out", value.written()));
+    }
+    if !segments.split('/').all(is_segment) {
+        return Err(format!(
+            "{} is not a plain path: its segments may have letters, digits and -._~, like /team/qstash",
+            value.written()
+        ));
+    }
+    Ok(text)
+}
+
+/// A network in CIDR notation, or one address.
+fn network(value: &Value<'_>) -> Result<IpNet, String> {
+    let text = value.text("a network")?;
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text.parse().map_err(|_| {
+            format!(
+                "{} is not a network; write one like 10.0.0.0/8 or fd00::/8",
+                value.written()
+            )
+        })?,
+    };
+    if network.trunc() != network {
+        return Err(format!(
+            "{} has bits behind its prefix length; did you mean {}?",
+            value.written(),
+            network.trunc()
+        ));
+    }
+    Ok(network)
 }
 
 /// `admin: null` turns the port off; a key with nothing behind it could mean that or the defaults, and is a fault.

@@ -54,7 +54,7 @@ pub(super) const LISTEN: [Key; 5] = [
     ),
     key(
         "path_prefix",
-        Takes::Form("^(?:/.*)?$"),
+        Takes::Form("^(?:/[A-Za-z0-9._~-]+)*$"),
         "Serve only this prefix, and cut it off before a request is judged and sent on.",
     ),
     key(
