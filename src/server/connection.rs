@@ -132,7 +132,8 @@ impl<S: Stack> Connections<S> {
         };
         match protocol {
             Protocol::Http1 => self.serve_http1(stream, first, activity, peer.ip()).await,
-            Protocol::Http2 => self.serve_http2(stream, first, activity, peer.ip()).await,
+            // Boxed: few connections speak it, and its state is the larger one.
+            Protocol::Http2 => Box::pin(self.serve_http2(stream, first, activity, peer.ip())).await,
         }
     }
 
