@@ -71,6 +71,33 @@ fn every_variable_is_explained() {
     }
 }
 
+/// The numbers of the last table, each at its bound and one beyond.
+#[test]
+fn bounds_are_where_they_are_said_to_be() {
+    let text = Document::read("docs/policy-guide.md");
+    let rules = |count: usize| {
+        let rules = (0..count).map(|number| format!("    - {{name: r{number}, deny: x}}\n"));
+        format!("policy:\n  rules:\n{}", rules.collect::<String>())
+    };
+    let denying = |text: &str, when: &str| format!("policy: {{rules: [{{name: a, deny: {text}, when: '{when}'}}]}}");
+    let condition = |bytes: usize| denying("x", &format!("{}true", " ".repeat(bytes - 4)));
+    let loops = |count: usize| denying("x", &vec!["cancel.ids.all(a, true)"; count].join(" && "));
+    let nested = |depth: usize| denying("x", &format!("{}{} == []", "[".repeat(depth), "]".repeat(depth)));
+    let words = |characters: usize| denying(&"x".repeat(characters), "true");
+    let bounds: [(&str, &dyn Fn(usize) -> String, usize); 5] = [
+        ("| rules | 1000;", &rules, 1000),
+        ("| a condition | 2048 bytes, ", &condition, 2048),
+        ("| 20,000 steps together, each list of a request counting as 1000;", &loops, 20),
+        (" 48 levels of nesting |", &nested, 48),
+        ("| the text of `deny` | 500 characters,", &words, 500),
+    ];
+    for (said, yaml, most) in bounds {
+        assert!(text.text().contains(said), "{said}");
+        assert_eq!(compile(&yaml(most)).err(), None, "{said}");
+        assert!(compile(&yaml(most + 1)).is_err(), "{said}");
+    }
+}
+
 impl Reader {
     fn configuration(&mut self, block: &Block) -> bool {
         self.folder.write("guard.yaml", &block.text);
@@ -133,8 +160,8 @@ impl Reader {
     /// A query names a series that the guard has, once something would have been refused.
     fn query(&mut self, block: &Block) -> bool {
         let upstream = Upstream::json(r#"{"cancelled":1}"#);
-        let guard = Guard::start(&upstream.url(), "policy: {mode: monitor}");
-        request(guard.address, "DELETE", "/v2/messages", &[], b"");
+        let guard = Guard::start(&upstream.url(), &self.config);
+        request(guard.address, "DELETE", SENT[0], &[], b"");
         let (_, metrics) = guard.admin("/metrics");
         let selector = Regex::new(r"(qstash_guard_\w+)\{(.+?)\}").unwrap();
         let selected = selector.captures(&block.text).unwrap();
