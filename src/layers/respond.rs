@@ -16,7 +16,11 @@ use crate::policy::Refusal;
 pub fn refusal(refusal: &Refusal, request_id: Uuid) -> Response<ReplyBody> {
     let text = Answer {
         // The one text that every SDK shows: it says where to read on.
-        error: format!("{} (qstash-guard: {})", refusal.message(), refusal.code().documentation()),
+        error: format!(
+            "{} (qstash-guard: {})",
+            refusal.message(),
+            refusal.code().documentation()
+        ),
         code: refusal.code().as_str(),
         violations: refusal
             .violations()

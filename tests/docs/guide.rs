@@ -71,6 +71,9 @@ fn every_variable_is_explained() {
     }
 }
 
+/// What is said of a bound, the configuration that has so much, and how much is taken.
+type Bound<'a> = (&'a str, &'a dyn Fn(usize) -> String, usize);
+
 /// The numbers of the last table, each at its bound and one beyond.
 #[test]
 fn bounds_are_where_they_are_said_to_be() {
@@ -84,10 +87,14 @@ fn bounds_are_where_they_are_said_to_be() {
     let loops = |count: usize| denying("x", &vec!["cancel.ids.all(a, true)"; count].join(" && "));
     let nested = |depth: usize| denying("x", &format!("{}{} == []", "[".repeat(depth), "]".repeat(depth)));
     let words = |characters: usize| denying(&"x".repeat(characters), "true");
-    let bounds: [(&str, &dyn Fn(usize) -> String, usize); 5] = [
+    let bounds: [Bound<'_>; 5] = [
         ("| rules | 1000;", &rules, 1000),
         ("| a condition | 2048 bytes, ", &condition, 2048),
-        ("| 20,000 steps together, each list of a request counting as 1000;", &loops, 20),
+        (
+            "| 20,000 steps together, each list of a request counting as 1000;",
+            &loops,
+            20,
+        ),
         (" 48 levels of nesting |", &nested, 48),
         ("| the text of `deny` | 500 characters,", &words, 500),
     ];
@@ -149,7 +156,8 @@ impl Reader {
 
     fn conditions(&mut self, block: &Block) -> bool {
         for condition in block.text.lines() {
-            let yaml = format!("policy:\n  rules:\n    - name: a\n      deny: x\n      when: |-\n        {condition}\n");
+            let yaml =
+                format!("policy:\n  rules:\n    - name: a\n      deny: x\n      when: |-\n        {condition}\n");
             if let Err(faults) = compile(&yaml) {
                 self.wrong(block, &faults);
             }
@@ -165,7 +173,9 @@ impl Reader {
         let (_, metrics) = guard.admin("/metrics");
         let selector = Regex::new(r"(qstash_guard_\w+)\{(.+?)\}").unwrap();
         let selected = selector.captures(&block.text).unwrap();
-        let found = metrics.lines().find(|line| line.starts_with(&selected[1]) && line.contains(&selected[2]));
+        let found = metrics
+            .lines()
+            .find(|line| line.starts_with(&selected[1]) && line.contains(&selected[2]));
         let grouped = Regex::new(r"by \((.+?)\)").unwrap();
         let labels = grouped.captures(&block.text).unwrap();
         let labelled = |line: &str| labels[1].split(", ").all(|label| line.contains(&format!("{label}=\"")));

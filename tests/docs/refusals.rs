@@ -68,9 +68,19 @@ const NOT_OF_A_REQUEST: [Code; 7] = [
 fn what_is_shown_as_refused_is_and_what_is_shown_instead_passes() {
     for section in sections() {
         let code = code(&section);
-        let of = |kind: &str| section.blocks.iter().filter(|block| block.kind == kind).collect::<Vec<_>>();
+        let of = |kind: &str| {
+            section
+                .blocks
+                .iter()
+                .filter(|block| block.kind == kind)
+                .collect::<Vec<_>>()
+        };
         let (configurations, examples) = (of("yaml"), of("diff"));
-        assert_eq!(examples.is_empty(), NOT_OF_A_REQUEST.contains(&code), "examples of {code}");
+        assert_eq!(
+            examples.is_empty(),
+            NOT_OF_A_REQUEST.contains(&code),
+            "examples of {code}"
+        );
         assert_eq!(configurations.len() + examples.len(), section.blocks.len(), "{code}");
         assert!(configurations.len() <= 1, "{code}");
         let yaml = configurations.first().map_or("", |block| &block.text);
