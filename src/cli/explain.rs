@@ -17,7 +17,7 @@ use super::rehearse::{Asked, Rehearsed, rehearse};
 use crate::audit::{Decision, SelectionRecord, redact};
 use crate::config::{self, Settings};
 use crate::layers::prefix;
-use crate::policy::{self, Refusal, Treatment, Tried};
+use crate::policy::{self, Code, Refusal, Treatment, Tried};
 use crate::qstash::operation::Verb;
 use crate::qstash::target::Target;
 
@@ -154,7 +154,8 @@ struct TriedRule {
 /// What is told in the text alone.
 struct Facts {
     decision: Decision,
-    status: Option<u16>,
+    /// Why it is refused, or would be.
+    refused: Option<Code>,
     method: String,
     target: String,
     judged: String,
@@ -176,7 +177,7 @@ impl Explained {
         let written = redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation);
         let mut facts = Facts {
             decision: Decision::Allow,
-            status: None,
+            refused: None,
             method: head.method.to_string(),
             target: written,
             judged,
@@ -206,11 +207,11 @@ impl Explained {
         facts.monitored = policy.mode == policy::Mode::Monitor;
         let forwarded = redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation);
         facts.decision = decision;
-        facts.status = refusal.as_ref().map(|refusal| refusal.code().status());
+        facts.refused = refusal.as_ref().map(Refusal::code);
         Explained {
             operation: operation.as_str(),
             decision: decision.as_str(),
-            code: refusal.as_ref().map(|refusal| refusal.code().as_str()),
+            code: facts.refused.map(Code::as_str),
             violations: refusal.iter().flat_map(Refusal::violations).map(Broken::of).collect(),
             rule: rule.map(|rule| rule.to_string()),
             caller: caller.name.to_string(),
@@ -229,7 +230,7 @@ impl Explained {
     fn write_text(&self, out: &mut impl Write) -> std::io::Result<()> {
         let Facts {
             decision,
-            status,
+            refused,
             method,
             target,
             judged,
@@ -261,16 +262,16 @@ impl Explained {
             Decision::Deny => (AnsiColor::Red, "deny"),
         };
         let style = Style::new().bold().fg_color(Some(colour.into()));
-        let code = self
-            .code
-            .zip(*status)
-            .map_or_else(String::new, |(code, status)| format!(" with {status} {code}"));
+        let with = refused.map_or_else(String::new, |code| format!(" with {} {code}", code.status()));
         for (index, TriedRule { name, why, .. }) in self.rules.iter().enumerate() {
             line(if index == 0 { "rules" } else { "" }, &format!("{name}: {why}"))?;
         }
-        line("decision", &format!("{style}{word}{style:#}{code}"))?;
+        line("decision", &format!("{style}{word}{style:#}{with}"))?;
         if let Some(rule) = &self.rule {
             line("by rule", rule)?;
+        }
+        if let Some(code) = refused {
+            line("more in", code.documentation())?;
         }
         for Broken { code, message } in &self.violations {
             writeln!(out, "\n  {code}\n    {message}")?;

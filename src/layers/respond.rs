@@ -15,7 +15,12 @@ use crate::policy::Refusal;
 /// The answer to a refused request.
 pub fn refusal(refusal: &Refusal, request_id: Uuid) -> Response<ReplyBody> {
     let text = Answer {
-        error: refusal.message(),
+        // The one text that every SDK shows: it says where to read on.
+        error: format!(
+            "{} (qstash-guard: {})",
+            refusal.message(),
+            refusal.code().documentation()
+        ),
         code: refusal.code().as_str(),
         violations: refusal
             .violations()
@@ -56,7 +61,7 @@ pub fn refusal(refusal: &Refusal, request_id: Uuid) -> Response<ReplyBody> {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    error: &'a str,
+    error: String,
     code: &'static str,
     violations: Vec<Broken<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -21,6 +21,11 @@ macro_rules! codes {
                 match self { $(Code::$variant => $name,)* }
             }
 
+            /// Where it is written what the code means and what to do: a file of the project, and the heading in it.
+            pub const fn documentation(self) -> &'static str {
+                match self { $(Code::$variant => concat!("docs/refusals.md#", $name),)* }
+            }
+
             /// The status of an answer with this code (RFC 9110 section 15).
             pub const fn status(self) -> u16 {
                 match self { $(Code::$variant => $status,)* }

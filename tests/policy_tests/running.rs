@@ -221,11 +221,14 @@ fn a_monitoring_policy_would_deny() {
 #[test]
 fn the_shipped_tests_pass_and_reach_every_rule() {
     let folder = Folder::new();
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/gateway.test.yaml");
-    let (code, out, err) = test(&folder, &[shipped.to_str().unwrap()]);
-    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
-    assert!(
-        out.contains("config/gateway.yaml (policy") && !out.contains("no test reached"),
-        "{out}"
-    );
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    for name in ["gateway", "sidecar"] {
+        let tests = shipped.join(format!("{name}.test.yaml"));
+        let (code, out, err) = test(&folder, &[tests.to_str().unwrap()]);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+        assert!(
+            out.contains(&format!("config/{name}.yaml (policy")) && !out.contains("no test reached"),
+            "{out}"
+        );
+    }
 }

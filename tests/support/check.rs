@@ -20,7 +20,12 @@ pub fn refusal(answer: &Answer, status: u16, codes: &[&str]) -> Value {
         "{answer:?}"
     );
     assert_eq!(body["code"], codes[0], "{answer:?}");
-    assert_eq!(body["error"], body["violations"][0]["message"], "{answer:?}");
+    let pointed = format!(
+        "{} (qstash-guard: docs/refusals.md#{})",
+        text(&body["violations"][0]["message"]),
+        codes[0]
+    );
+    assert_eq!(body["error"], pointed, "{answer:?}");
     let ids = ["error", "code", "violations", "rule", "limit", "request_id"];
     let mut left = ids.iter();
     for (name, value) in body.as_object().unwrap() {
