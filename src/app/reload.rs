@@ -5,10 +5,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio::signal::unix::Signal;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::MissedTickBehavior;
 
 use crate::audit::{Event, Record, Recorded, Trail};
@@ -21,6 +23,9 @@ use crate::telemetry::{Metrics, logs};
 
 /// How often the file is looked at. A change is taken at the second look that finds it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A read that takes longer is said to hang.
+const LATE: Duration = Duration::from_secs(10);
 
 /// So many bytes of a fault are recorded; the log has all of it.
 const MOST_OF_A_FAULT: usize = 1024;
@@ -65,7 +70,7 @@ pub(super) struct Reloader {
 }
 
 /// Why the configuration was read again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     Hangup,
     Changed,
@@ -80,11 +85,64 @@ impl fmt::Display for Cause {
     }
 }
 
+/// The configuration being read, on a thread that may block.
+struct Reading {
+    cause: Cause,
+    since: Instant,
+    late: bool,
+    done: JoinHandle<Read>,
+}
+
+/// The configuration as it was seen, and what is to be taken of it.
+type Read = (Watched, Option<Result<Loaded, Faults>>);
+
+impl Reading {
+    /// Reads what is asked for; for a change, only what has changed and stands still.
+    fn start(watched: &Watched, cause: Cause) -> Self {
+        let mut watched = watched.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let read = match cause {
+                Cause::Hangup => Some(watched.load(&config::process_environment)),
+                Cause::Changed => watched.look(&config::process_environment),
+            };
+            (watched, read)
+        });
+        Reading {
+            cause,
+            since: Instant::now(),
+            late: false,
+            done,
+        }
+    }
+
+    /// Says once that it takes long.
+    fn tell_if_late(&mut self) {
+        if !self.late && self.since.elapsed() > LATE {
+            self.late = true;
+            tracing::error!(
+                "the configuration cannot be read: its file system does not answer; the policy in force stays"
+            );
+        }
+    }
+}
+
+/// What a reading brought; never, where there is none.
+async fn finished(reading: &mut Option<Reading>) -> (Cause, Result<Read, JoinError>) {
+    match reading {
+        Some(reading) => (reading.cause, (&mut reading.done).await),
+        None => std::future::pending().await,
+    }
+}
+
 impl Reloader {
     /// Reloads until the drain starts.
     pub(super) async fn run(mut self, drain: Drain) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looked = Timestamp::now();
+        // A file on a network may hang, and then the trail is opened again all the same.
+        let mut reading: Option<Reading> = None;
+        let mut asked = false;
         loop {
             tokio::select! {
                 biased;
@@ -93,41 +151,44 @@ impl Reloader {
                     if let Err(error) = self.trail.reopen().await {
                         tracing::error!(%error, "the audit trail cannot be opened again");
                     }
-                    let read = self.read(|watched| Some(watched.load(&config::process_environment)));
-                    if let Some(result) = read.await {
-                        self.take(Cause::Hangup, result).await;
+                    asked = true;
+                }
+                (cause, done) = finished(&mut reading) => {
+                    reading = None;
+                    match done {
+                        Ok((watched, result)) => {
+                            self.watched = watched;
+                            if let Some(result) = result {
+                                self.take(cause, result).await;
+                            }
+                        }
+                        Err(error) => tracing::error!(%error, "the configuration could not be read"),
                     }
                 }
                 _ = looks.tick() => {
-                    let read = self.read(|watched| watched.look(&config::process_environment));
-                    if let Some(result) = read.await {
-                        self.take(Cause::Changed, result).await;
+                    looked = self.tell_of_expired(looked);
+                    match &mut reading {
+                        None => reading = Some(Reading::start(&self.watched, Cause::Changed)),
+                        Some(reading) => reading.tell_if_late(),
                     }
                 }
+            }
+            if asked && reading.is_none() {
+                asked = false;
+                reading = Some(Reading::start(&self.watched, Cause::Hangup));
             }
         }
     }
 
-    /// Reads on a thread that may block: a file on a network may hang, and the admin port must not.
-    async fn read<T: Send + 'static>(
-        &mut self,
-        read: impl FnOnce(&mut Watched) -> Option<T> + Send + 'static,
-    ) -> Option<T> {
-        let mut watched = self.watched.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let read = read(&mut watched);
-            (watched, read)
-        });
-        match done.await {
-            Ok((watched, read)) => {
-                self.watched = watched;
-                read
-            }
-            Err(error) => {
-                tracing::error!(%error, "the configuration could not be read");
-                None
+    /// Says which rules have expired since then; gives the time up to which that is now said.
+    fn tell_of_expired(&self, since: Timestamp) -> Timestamp {
+        let now = Timestamp::now();
+        for rule in self.running.policy.rules.iter() {
+            if rule.has_expired(now) && !rule.has_expired(since) {
+                tracing::warn!(rule = &*rule.name, "the rule has expired and is skipped from now on");
             }
         }
+        now
     }
 
     async fn take(&mut self, cause: Cause, result: Result<Loaded, Faults>) {
@@ -139,7 +200,8 @@ impl Reloader {
 
     async fn load(&mut self, cause: Cause, mut loaded: Loaded) {
         let held = loaded.hold(&self.running);
-        let Loaded { settings, warnings, .. } = loaded;
+        let warnings: Vec<_> = loaded.warnings_at(Timestamp::now()).cloned().collect();
+        let settings = loaded.settings;
         let (policy, before) = (&settings.policy.digest, &self.running.policy.digest);
         let change = if policy == before {
             "as before".to_owned()
@@ -151,7 +213,14 @@ impl Reloader {
         } else {
             format!("; takes effect after a restart: {}", held.join(", "))
         };
-        let detail = format!("{cause}; {change}{}{rest}", rehearsal(&settings));
+        let present = self.snapshot.load_full();
+        let anew = present.limits.begin_anew(&settings.limits);
+        let anew = if anew.is_empty() {
+            String::new()
+        } else {
+            format!("; limits that begin with full buckets: {}", anew.join(", "))
+        };
+        let detail = format!("{cause}; {change}{}{anew}{rest}", rehearsal(&settings));
         // First the record, then the policy: no record that was judged by it stands before its own. It is owed to a trail
         // that fails, so that it comes first once the trail can be written; whoever tightens a policy is not kept from it.
         self.record(Record {
@@ -160,7 +229,7 @@ impl Reloader {
             ..Record::new(Event::PolicyLoaded)
         })
         .await;
-        let next = snapshot(&settings, Some(&self.snapshot.load()));
+        let next = snapshot(&settings, Some(&present));
         self.snapshot.store(Arc::new(next));
         logs::set_level(settings.log.level);
         self.metrics.policy_loaded();

@@ -88,16 +88,17 @@ impl Explain {
             return Err(format!("the target starts with a slash: /{target}"));
         }
         let mut request = Request::builder().method(self.method.as_str()).uri(target);
-        for line in &self.headers {
+        // What is said of a header never shows it: it may be a credential that went wrong.
+        for (number, line) in (1..).zip(&self.headers) {
             let Some((name, value)) = line.split_once(':') else {
                 return Err(format!(
-                    "a header has a name, a colon and a value, like -H 'Name: value'; this has no colon: {line}"
+                    "a header has a name, a colon and a value, like -H 'Name: value'; number {number} has no colon"
                 ));
             };
             let name: HeaderName = name
                 .trim()
                 .parse()
-                .map_err(|error| format!("{name} is no header name: {error}"))?;
+                .map_err(|error| format!("the name of header number {number}: {error}"))?;
             let value: HeaderValue = value
                 .trim()
                 .parse()

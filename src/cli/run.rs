@@ -48,7 +48,7 @@ impl Run {
             upstream: self.upstream.clone(),
         };
         let mut watched = Watched::new(config::locate(self.config.as_deref()), overrides);
-        let loaded = match watched.load(&config::process_environment) {
+        let loaded = match watched.start(&config::process_environment) {
             Ok(loaded) => loaded,
             Err(faults) => {
                 anstream::eprint!("{}", faults.render(true));

@@ -1,8 +1,11 @@
 //! Which file is used, and how it is read.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::compile::{Loaded, compile};
 use super::environment::{self, Lookup};
@@ -86,26 +89,62 @@ pub(super) fn compile_read(
 
 /// The text, or why it cannot be read.
 pub(super) fn read(located: &Located) -> Result<String, String> {
+    match located {
+        Located::BuiltIn => Ok(BUILT_IN.to_owned()),
+        Located::File(path) => read_text(path, &missing(), "guard.yaml"),
+    }
+}
+
+/// The text of a configuration that is in use, or why it cannot take its place. An empty text would be valid and mean the
+/// defaults; here it is what a full disk or half a write leaves, and lifting every rule for it would fail open. A pipe has
+/// nothing more to say, and waiting for one would not end.
+pub(super) fn read_again(located: &Located) -> Result<String, String> {
     let path = match located {
         Located::BuiltIn => return Ok(BUILT_IN.to_owned()),
         Located::File(path) => path,
     };
-    let missing = format!("name one with --config or ${VARIABLE}, or name none for the built-in defaults");
-    read_text(path, &missing, "guard.yaml")
+    let name = path.display();
+    let flags = i32::from_ne_bytes(OFlags::NONBLOCK.bits().to_ne_bytes());
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = file.map_err(|error| unreadable(path, &error, &missing(), "guard.yaml"))?;
+    if file
+        .metadata()
+        .is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+    {
+        return Err(format!("{name} is no regular file, and is read at the start alone"));
+    }
+    let text = read_open(path, file, &missing(), "guard.yaml")?;
+    if text.trim().is_empty() {
+        return Err(format!("{name} is empty; write `{{}}` if you mean the defaults"));
+    }
+    Ok(text)
+}
+
+fn missing() -> String {
+    format!("name one with --config or ${VARIABLE}, or name none for the built-in defaults")
 }
 
 /// Reads a file that somebody wrote. `missing` says what to do where there is none, `example` how one may be called.
 pub(super) fn read_text(path: &Path, missing: &str, example: &str) -> Result<String, String> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error, missing, example))?;
+    read_open(path, file, missing, example)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error, missing: &str, example: &str) -> String {
     let name = path.display();
-    let unreadable = |error: std::io::Error| match error.kind() {
+    match error.kind() {
         ErrorKind::NotFound => format!("there is no file {name}; {missing}"),
         ErrorKind::IsADirectory => format!(
             "{name} is a folder; name the file in it, like {}",
             path.join(example).display()
         ),
         _ => format!("{name} cannot be read: {error}"),
-    };
-    let file = File::open(path).map_err(unreadable)?;
+    }
+}
+
+fn read_open(path: &Path, file: File, missing: &str, example: &str) -> Result<String, String> {
+    let name = path.display();
+    let unreadable = |error: std::io::Error| unreadable(path, &error, missing, example);
     let mut bytes = Vec::new();
     // One byte more than is taken tells a file that is too large, whatever its metadata says.
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;

@@ -16,6 +16,8 @@ use super::overrides::Overrides;
 pub struct Watched {
     located: Located,
     overrides: Overrides,
+    /// Whether it can be read more than once: a pipe cannot.
+    lasts: bool,
     /// What was seen last.
     seen: Option<Look>,
     /// What was last loaded, or found faulty.
@@ -42,6 +44,7 @@ impl Watched {
         Watched {
             located,
             overrides,
+            lasts: true,
             seen: None,
             taken: None,
         }
@@ -52,12 +55,27 @@ impl Watched {
         self.located.name()
     }
 
-    /// Reads and compiles it as it is now. Blocks while the file is read.
+    /// Reads and compiles it for the first time. Blocks while the file is read.
     ///
     /// # Errors
     /// Everything that is wrong with it, or why it cannot be read.
-    pub fn load(&mut self, lookup: Lookup<'_>) -> Result<Loaded, Faults> {
+    pub fn start(&mut self, lookup: Lookup<'_>) -> Result<Loaded, Faults> {
         let read = locate::read(&self.located);
+        self.lasts = match &self.located {
+            Located::BuiltIn => true,
+            Located::File(path) => path.metadata().is_ok_and(|metadata| metadata.is_file()),
+        };
+        self.seen = Some(Look::of(&read));
+        self.taken = self.seen;
+        self.compile(&read, lookup)
+    }
+
+    /// Reads and compiles it as it is now, to take the place of what is in force. Blocks while the file is read.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, or why it cannot be read; an empty file is one of these.
+    pub fn load(&mut self, lookup: Lookup<'_>) -> Result<Loaded, Faults> {
+        let read = locate::read_again(&self.located);
         self.seen = Some(Look::of(&read));
         self.taken = self.seen;
         self.compile(&read, lookup)
@@ -66,7 +84,10 @@ impl Watched {
     /// Looks at it, and loads it where it is not what was taken last. A change is taken at the second look that finds it,
     /// so that a file is not read while it is being written. Blocks while the file is read.
     pub fn look(&mut self, lookup: Lookup<'_>) -> Option<Result<Loaded, Faults>> {
-        let read = locate::read(&self.located);
+        if !self.lasts {
+            return None;
+        }
+        let read = locate::read_again(&self.located);
         let now = Some(Look::of(&read));
         let settled = self.seen == now;
         self.seen = now;
@@ -130,7 +151,7 @@ mod tests {
         let file = Scratch::new("change");
         file.write("1");
         let mut watched = file.watched();
-        watched.load(&|_| None).unwrap();
+        watched.start(&|_| None).unwrap();
         assert_eq!(look(&mut watched), None);
         file.write("2");
         assert_eq!(look(&mut watched), None, "it may be half of a file");
@@ -148,7 +169,7 @@ mod tests {
         let file = Scratch::new("away");
         file.write("1");
         let mut watched = file.watched();
-        watched.load(&|_| None).unwrap();
+        watched.start(&|_| None).unwrap();
         fs::remove_file(&file.0).unwrap();
         assert_eq!(look(&mut watched), None);
         file.write("1");
@@ -157,5 +178,34 @@ mod tests {
         assert_eq!((look(&mut watched), look(&mut watched)), (None, Some(Err(1))));
         file.write("1");
         assert_eq!((look(&mut watched), look(&mut watched)), (None, Some(Ok(1))));
+    }
+
+    #[test]
+    fn what_a_full_disk_leaves_is_no_configuration() {
+        let file = Scratch::new("empty");
+        file.write("1");
+        let mut watched = file.watched();
+        watched.start(&|_| None).unwrap();
+        for empty in ["", "\n \n"] {
+            fs::write(&file.0, empty).unwrap();
+            assert!(watched.load(&|_| None).is_err());
+        }
+        fs::write(&file.0, "{}").unwrap();
+        assert!(watched.load(&|_| None).is_ok());
+    }
+
+    #[test]
+    fn a_pipe_is_read_once_and_never_waited_for() {
+        let file = Scratch::new("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&file.0).status().unwrap();
+        assert!(made.success());
+        let mut watched = file.watched();
+        let path = file.0.clone();
+        let writer = std::thread::spawn(move || fs::write(path, "policy: {mode: monitor}\n").unwrap());
+        watched.start(&|_| None).unwrap();
+        writer.join().unwrap();
+        assert_eq!((look(&mut watched), look(&mut watched)), (None, None));
+        let faults = watched.load(&|_| None).unwrap_err();
+        assert!(faults.to_string().contains("no regular file"), "{faults}");
     }
 }

@@ -85,13 +85,15 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for Traced<F> {
         this.metrics.request(reply.operation, reply.decision, code, took);
         let (operation, status, decision) = (reply.operation, reply.response.status(), reply.decision);
         let rule = reply.rule.as_deref();
+        let limit = reply.refusal.as_ref().and_then(|refusal| refusal.limit());
+        let limit = limit.map(|limit| limit.name.as_str());
         let ms = took.as_secs_f64() * 1e3;
         match (code, decision) {
             (Some(code), Decision::Deny) => {
-                tracing::info!(%operation, method = %this.method, %status, %code, rule, ms, "denied");
+                tracing::info!(%operation, method = %this.method, %status, %code, rule, limit, ms, "denied");
             }
             (Some(code), Decision::WouldDeny) => {
-                tracing::info!(%operation, method = %this.method, %status, %code, rule, ms, "would be denied");
+                tracing::info!(%operation, method = %this.method, %status, %code, rule, limit, ms, "would be denied");
             }
             _ => tracing::debug!(%operation, method = %this.method, %status, rule, ms, "request"),
         }

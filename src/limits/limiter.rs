@@ -101,6 +101,17 @@ impl<C: Clock + Clone> Limiter<C> {
         renewed
     }
 
+    /// The names of present limits that would begin with full buckets under these: their `per`, unit, rate or burst is
+    /// another one there.
+    pub fn begin_anew(&self, limits: &[Limit]) -> Vec<String> {
+        let is_changed = |present: &&Buckets<C>| {
+            let same_name = limits.iter().find(|limit| limit.name == present.limit.name);
+            same_name.is_some_and(|limit| !present.holds_for(limit))
+        };
+        let changed = self.limits.iter().filter(is_changed);
+        changed.map(|present| present.limit.name.clone()).collect()
+    }
+
     /// Whether some limit applies to the operation.
     pub fn applies_to(&self, operation: Operation) -> bool {
         self.limited[operation.index()]

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::sync::Arc;
 
-use crate::support::{Folder, Guard, Upstream, refusal, wait};
-use crate::{LOADED, cancel, capped, detail, spawn, start};
+use crate::support::{Folder, Guard, Upstream, refusal, request, wait};
+use crate::{LOADED, TOKEN, UNLIMITED, cancel, capped, detail, reload, spawn, start};
 
 /// A volume as Kubernetes mounts a `ConfigMap`: `guard.yaml` leads to `..data/guard.yaml`, and `..data` to the folder of
 /// the present version.
@@ -77,4 +78,43 @@ fn a_file_that_goes_away_leaves_the_old_policy() {
         1,
         "said once, not at every look"
     );
+}
+
+#[test]
+fn an_emptied_file_lifts_nothing() {
+    let (upstream, guard) = start("policy: {operations: {keys.rotate: deny}}\n");
+    guard.folder.write("guard.yaml", "");
+    let rejected = guard.wait_for("policy_rejected", 1).pop().unwrap();
+    assert!(detail(&rejected).contains("is empty"), "{rejected}");
+    let rotated = request(guard.address, "POST", "/v2/keys/rotate", &[TOKEN], b"");
+    refusal(&rotated, 403, &["operation_denied"]);
+    upstream.assert_untouched();
+}
+
+#[test]
+fn a_pipe_is_read_at_the_start_alone() {
+    let upstream = Upstream::json("{}");
+    let folder = Arc::new(Folder::new());
+    let path = folder.path().join("pipe.yaml");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let writer = std::thread::spawn(move || fs::write(path, "policy: {operations: {keys.rotate: deny}}\n").unwrap());
+    let guard = spawn(folder, &upstream.url(), &["--config", "pipe.yaml"]);
+    writer.join().unwrap();
+    guard.signal("HUP");
+    let rejected = guard.wait_for("policy_rejected", 1).pop().unwrap();
+    assert!(detail(&rejected).contains("no regular file"), "{rejected}");
+    let rotated = request(guard.address, "POST", "/v2/keys/rotate", &[TOKEN], b"");
+    refusal(&rotated, 403, &["operation_denied"]);
+    upstream.assert_untouched();
+}
+
+#[test]
+fn a_rule_that_has_expired_is_told_of() {
+    let (_upstream, guard) = start(UNLIMITED);
+    let loaded = reload(
+        &guard,
+        "policy: {rules: [{name: old-one, deny: No., expires: 2020-01-01T00:00:00Z}]}\n",
+    );
+    assert!(detail(&loaded).starts_with("by SIGHUP"), "{loaded}");
+    guard.wait_until("the log says so", || guard.log().contains("`old-one` has expired"));
 }

@@ -112,8 +112,12 @@ fn limits_keep_what_is_used_up() {
     reload(&guard, &limits("1/h", ", require_cap: false"));
     refusal(&cancel(&guard, 5), 429, &["rate_limited"]);
     assert_eq!(upstream.bytes(), got);
-    // Another rate makes another limit of it, which begins with full buckets.
-    reload(&guard, &limits("2/h", ""));
+    // Another rate makes another limit of it, which begins with full buckets, and that is said.
+    let loaded = reload(&guard, &limits("2/h", ""));
+    assert!(
+        detail(&loaded).ends_with("limits that begin with full buckets: cancels"),
+        "{loaded}"
+    );
     (0..2).for_each(|_| assert_eq!(cancel(&guard, 5).status(), 202));
     refusal(&cancel(&guard, 5), 429, &["rate_limited"]);
 }
