@@ -87,7 +87,26 @@ const CASES: [Case; 4] = [
     },
 ];
 
+impl Case {
+    /// What QStash makes of the count, in a word.
+    pub(super) fn count(&self) -> &'static str {
+        match self.qstash {
+            CountHandling::Honoured => "honoured",
+            CountHandling::Ignored => "ignored",
+        }
+    }
+}
+
 impl Came {
+    /// What should have come, in a few words.
+    pub(super) fn expected(&self) -> String {
+        let attempts = self.case.expected.map(|attempt| {
+            let refused = if attempt.refused { " of the guard" } else { "" };
+            format!("{}{refused}, {} gone", attempt.status, attempt.gone)
+        });
+        format!("{}; {}", attempts.join("; "), self.case.trail.join(" "))
+    }
+
     /// Whether the answers, the messages and the trail are as they should be.
     pub(super) fn as_expected(&self) -> bool {
         let attempts = self.attempts.each_ref().map(|(answer, gone)| Attempt {

@@ -47,6 +47,15 @@ impl<W: Write> Teller<W> {
             }
         }
         writeln!(self.out)?;
+        let bad = colour(AnsiColor::Red);
+        for came in cases.iter().filter(|came| !came.as_expected()) {
+            let (count, enforced_by) = (came.case.count(), came.case.enforced_by);
+            let expected = came.expected();
+            writeln!(
+                self.out,
+                "{bad}✗{bad:#} count {count}, cap_enforced_by {enforced_by}: expected {expected}"
+            )?;
+        }
         Ok(cases.iter().all(Came::as_expected))
     }
 
@@ -75,19 +84,13 @@ fn plain(text: String) -> (String, Style) {
 /// How many went, and whether that was the cap, and as expected.
 fn gone(came: &Came) -> (String, Style) {
     let gone = came.attempts[0].1;
-    let (mark, of) = (
-        if came.as_expected() { "✓" } else { "✗" },
-        format!("{gone} of {MATCHES}"),
-    );
+    let of = format!("{gone} of {MATCHES}");
     if !came.as_expected() {
-        (
-            format!("{mark} {of}, which is not what should be"),
-            colour(AnsiColor::Red),
-        )
+        (format!("✗ {of}"), colour(AnsiColor::Red))
     } else if gone == MATCHES {
         (format!("! {of}: the cap capped nothing"), colour(AnsiColor::Yellow))
     } else {
-        (format!("{mark} {of}"), colour(AnsiColor::Green))
+        (format!("✓ {of}"), colour(AnsiColor::Green))
     }
 }
 
