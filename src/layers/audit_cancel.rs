@@ -20,13 +20,17 @@ use uuid::Uuid;
 
 use super::answer::Answered;
 use super::collect::collect;
-use super::exchange::{Reply, Subject};
+use super::credential::Credential;
+use super::exchange::{Origin, Reply, Subject};
+use super::follow::Follower;
 use super::guarded::Guarded;
+use super::overrun::{Said, Tell};
 use super::owed::Owed;
-use super::passage::{Judged, Outbound};
+use super::passage::{Judged, Outbound, Selected};
 use super::permitted::Permitted;
-use crate::audit::{Event, OnFailure, Outcome, Record, SelectionRecord, Trail};
-use crate::policy::{Code, Refusal, Treatment};
+use crate::audit::{Decision, Event, OnFailure, Outcome, Record, Trail};
+use crate::policy::{Code, Mode, Refusal, Ruling, Treatment};
+use crate::qstash::operation::Operation;
 use crate::telemetry::Metrics;
 
 /// Layer of [`AuditCancel`].
@@ -40,6 +44,8 @@ pub struct AuditCancelLayer {
     pub tasks: TaskTracker,
     /// Where cancelled messages are counted.
     pub metrics: Metrics,
+    /// Follows bulk actions that go on behind an answer.
+    pub follower: Follower,
 }
 
 /// See the module.
@@ -106,21 +112,33 @@ impl AuditCancelLayer {
             ruling,
             origin,
         } = judged;
+        // A cap may have been overrun since the request was judged.
+        let ruling = Ruling {
+            verdict: ruling
+                .verdict
+                .and(origin.snapshot.policy.mode, overrun(&origin, operation, selected.as_ref())),
+            ..ruling
+        };
         let Permitted { permit, noted, charged } = match Permitted::of(ruling) {
             Ok(permitted) => permitted,
             Err(refusal) => {
-                return Reply::refused(&Subject::of(&head, &origin), operation, refusal);
+                let mut reply = Reply::refused_as(request_id, &Subject::of(&head, &origin), operation, refusal);
+                reply.note_selection(selected.as_ref());
+                return reply;
             }
         };
         noted.note_in(&mut intent);
-        let guarded = Guarded {
+        let mut guarded = Guarded {
             request_id,
             operation,
             caller: intent.caller.clone().unwrap_or_default(),
             selected,
             charged,
+            accounted: None,
+            overran: false,
             origin,
         };
+        let credential = Credential::of(&head);
         let tasks = self.tasks.clone();
         // From here on the client may leave: an intent that is being written will be on disk, and owes an outcome.
         let task = tasks.spawn(async move {
@@ -133,19 +151,10 @@ impl AuditCancelLayer {
                     );
                     let subject = Subject::of(&head, &guarded.origin);
                     let mut reply = Reply::refused_as(request_id, &subject, operation, refusal);
-                    if let (Some(record), Some(selected)) = (&mut reply.denied, &guarded.selected) {
-                        record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
-                    }
+                    reply.note_selection(guarded.selected.as_ref());
                     return reply;
                 }
             }
-            let outbound = Outbound {
-                request: Request::from_parts(head, body),
-                operation,
-                permit,
-                guarded: true,
-                request_id: Some(request_id),
-            };
             let sent = Instant::now();
             let mut outcome = Owed {
                 record: Some(Record {
@@ -156,6 +165,25 @@ impl AuditCancelLayer {
                 since: sent,
                 trail: self.trail.clone(),
             };
+            // And again, since the intent took its time: of all that wait for the disk, one may overrun its cap.
+            if guarded.origin.snapshot.policy.mode == Mode::Enforce
+                && let Some(refusal) = overrun(&guarded.origin, operation, guarded.selected.as_ref())
+            {
+                let code = refusal.code().as_str();
+                guarded
+                    .conclude(&mut outcome, &Answered::default(), None, Some(code), &self.trail)
+                    .await;
+                let mut reply = Reply::failed(Some(request_id), operation, refusal);
+                reply.decision = Decision::Deny;
+                return reply;
+            }
+            let outbound = Outbound {
+                request: Request::from_parts(head, body),
+                operation,
+                permit,
+                guarded: true,
+                request_id: Some(request_id),
+            };
             let forwarded = AssertUnwindSafe(inner.call(outbound)).catch_unwind().await;
             let Ok(Ok(reply)) = forwarded else {
                 let refusal = Refusal::new(Code::InternalError, PANICKED);
@@ -165,21 +193,30 @@ impl AuditCancelLayer {
                 return Reply::failed(Some(request_id), operation, refusal);
             };
             let mut reply = reply;
-            let (answered, body, broken) = collect(&mut reply).await;
+            let (mut answered, body, broken) = collect(&mut reply).await;
             if broken {
                 let refusal = Refusal::new(Code::UpstreamFailed, BROKE_OFF);
                 reply = Reply::failed(Some(request_id), operation, refusal);
             } else if let Some(body) = body {
                 *reply.response.body_mut() = body;
             }
+            // An upstream that echoes the token in place of an id gets it into no record.
+            answered.action_id.take_if(|id| credential.as_ref().is_some_and(|token| token.is_in(id)));
+            // What more went than was allowed closes the cap at once, before anything is written.
+            let overran = guarded.held_against(&Said::from(&answered), self.tell());
             let status = reply.refusal.is_none().then(|| reply.response.status().as_u16());
             let error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str());
             guarded
                 .conclude(&mut outcome, &answered, status.or(answered.status), error, &self.trail)
                 .await;
             if let Some(cancelled) = answered.cancelled {
-                guarded.count(cancelled, &self.metrics);
-                guarded.settle(cancelled);
+                guarded.account(cancelled, &self.metrics);
+            }
+            if let Some(recorded) = overran {
+                recorded.await;
+            }
+            if let Some(id) = answered.action_id.filter(|_| guarded.origin.snapshot.follow_bulk_actions) {
+                self.follower.follow(guarded, id, credential, sent);
             }
             noted.note_on(&mut reply);
             reply
@@ -188,6 +225,13 @@ impl AuditCancelLayer {
             let refusal = Refusal::new(Code::InternalError, PANICKED);
             Reply::failed(Some(request_id), operation, refusal)
         })
+    }
+
+    fn tell(&self) -> Tell<'_> {
+        Tell {
+            trail: &self.trail,
+            metrics: &self.metrics,
+        }
     }
 
     /// An unguarded request that is limited or recorded: one `passed`, once its answer's head is there.
@@ -240,6 +284,13 @@ impl AuditCancelLayer {
         noted.note_on(&mut reply);
         reply
     }
+}
+
+/// The refusal of a cancel whose cap QStash was seen not to honour. Under monitor mode it decides nothing.
+fn overrun(origin: &Origin, operation: Operation, selected: Option<&Selected>) -> Option<Refusal> {
+    let overrun = origin.snapshot.overruns.of(operation);
+    let violation = overrun.violation(&selected?.selection)?;
+    Refusal::of(vec![violation])
 }
 
 const PANICKED: &str = "The guard failed while it handled the request; check what became of it before you repeat it.";

@@ -24,6 +24,10 @@ pub(super) struct Guarded {
     pub(super) selected: Option<Selected>,
     /// Whether limits were charged for it.
     pub(super) charged: bool,
+    /// How many messages it was said to have taken.
+    pub(super) accounted: Option<u64>,
+    /// Whether it was seen to take more than it allowed.
+    pub(super) overran: bool,
     /// Where it comes from, and what it was judged by.
     pub(super) origin: Origin,
 }
@@ -66,21 +70,20 @@ impl Guarded {
         }
     }
 
-    /// Counts messages that went, under the caller's name where it has one.
-    pub(super) fn count(&self, cancelled: u64, metrics: &Metrics) {
+    /// Counts the messages that went, under the caller's name where it has one, and charges what went beyond what the
+    /// request was charged for. Told a larger number later, it takes in the difference.
+    pub(super) fn account(&mut self, cancelled: u64, metrics: &Metrics) {
+        let before = self.accounted.replace(cancelled);
         let callers = &self.origin.snapshot.policy.callers;
         let named = callers.is_named(&self.caller).then_some(self.caller.as_str());
-        metrics.cancelled(named, cancelled);
-    }
-
-    /// Charges what went beyond what the request was charged for.
-    pub(super) fn settle(&self, cancelled: u64) {
+        metrics.cancelled(named, cancelled.saturating_sub(before.unwrap_or_default()));
         if self.charged {
+            let reach = self.selected.as_ref().and_then(Selected::reach);
             let charge = Charge {
                 operation: self.operation,
                 caller: &self.caller,
                 client: self.origin.client,
-                messages: self.selected.as_ref().and_then(Selected::reach),
+                messages: reach.max(before),
             };
             self.origin.snapshot.limits.settle(charge, cancelled);
         }
@@ -89,7 +92,7 @@ impl Guarded {
 
 /// What became of a guarded request.
 fn outcome(status: Option<u16>, answered: &Answered, error: Option<&str>) -> Outcome {
-    let unsent = [Code::UpstreamUnreachable].map(|code| Some(code.as_str()));
+    let unsent = [Code::UpstreamUnreachable, Code::CapNotHonoured].map(|code| Some(code.as_str()));
     match (status, error) {
         (_, error) if unsent.contains(&error) => Outcome::Unsent,
         (Some(200..=299), None) if answered.action_id.is_some() => Outcome::Accepted,
