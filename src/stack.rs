@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceBuilder};
 
@@ -16,6 +18,7 @@ use crate::layers::classify::Classify;
 use crate::layers::credentials::CredentialsLayer;
 use crate::layers::enforce::EnforceLayer;
 use crate::layers::exchange::Exchange;
+use crate::layers::follow::Follower;
 use crate::layers::forward::Forward;
 use crate::layers::limit::LimitLayer;
 use crate::layers::record_denial::RecordDenialLayer;
@@ -38,6 +41,10 @@ pub struct Parts {
     pub suppressed: Arc<Suppressed>,
     /// Where guarded requests run.
     pub tasks: TaskTracker,
+    /// The word to stop what goes on behind them.
+    pub stopping: CancellationToken,
+    /// One permit for each bulk action that is followed.
+    pub followed: Arc<Semaphore>,
     /// The most bytes of a body that are read to judge it.
     pub max_inspected_body: usize,
     /// How long a body may stand still.
@@ -52,9 +59,19 @@ pub fn build(parts: Parts, client: Client) -> impl Stack {
         on_failure,
         suppressed,
         tasks,
+        stopping,
+        followed,
         max_inspected_body,
         body_idle,
     } = parts;
+    let follower = Follower {
+        client: client.clone(),
+        trail: trail.clone(),
+        metrics: metrics.clone(),
+        tasks: tasks.clone(),
+        stopping,
+        slots: followed,
+    };
     let forward = Forward::new(client, metrics.clone());
 
     let judged = ServiceBuilder::new()
@@ -63,7 +80,7 @@ pub fn build(parts: Parts, client: Client) -> impl Stack {
         // Charges only what the policy allows, and before the intent, which says that it goes on.
         .layer(LimitLayer { metrics: metrics.clone() })
         // The intent is on disk before forward writes a byte; the outcome follows whatever happens below.
-        .layer(AuditCancelLayer { trail: trail.clone(), on_failure, tasks, metrics: metrics.clone() })
+        .layer(AuditCancelLayer { trail: trail.clone(), on_failure, tasks, metrics: metrics.clone(), follower })
         .service(forward.clone());
 
     ServiceBuilder::new()

@@ -284,7 +284,7 @@ mod policy {
         unguardable_operation: "policy:\n  operations:\n    dlq.bulk_delete: guard\n";
         operations_as_a_list: "policy:\n  operations: [keys.rotate]\n";
         unknown_filter: "policy:\n  bulk_cancel:\n    narrowing_filters: [queueNames, fromDate]\n    extra_parameters: [count]\n";
-        not_available: "policy:\n  bulk_cancel: {cap_enforced_by: guard, on_missing_cap: apply_max_count}\nlisten: {path_prefix: /qstash, tls: {certificate: a}}\nrate_limit_store: {url: \"redis://:hunter2@store\", timeout: 1s}\naudit: {follow_bulk_actions: true}\n";
+        not_available: "policy:\n  bulk_cancel: {cap_enforced_by: guard, on_missing_cap: apply_max_count}\nlisten: {path_prefix: /qstash, tls: {certificate: a}}\nrate_limit_store: {url: \"redis://:hunter2@store\", timeout: 1s}\naudit: {rotate: {compress: true}}\n";
     }
 }
 

@@ -1,9 +1,8 @@
 //! What QStash's answer to a bulk operation says. Pure.
 
-use std::io::Read;
-
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use serde::Deserialize;
+
+use crate::upstream::decoded;
 
 /// As far as an answer was understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,25 +18,8 @@ pub(crate) struct Answered {
 /// Reads an answer's body, plain or compressed as its Content-Encoding says (RFC 9110 section 8.4.1). What cannot be
 /// read says nothing; decompression stops at [`MOST`] bytes.
 pub(crate) fn read(body: &[u8], coding: Option<&[u8]>) -> Answered {
-    let mut text = Vec::new();
-    let coding = coding.unwrap_or_default().trim_ascii();
-    let most = MOST as u64;
-    let plain = if coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip") {
-        MultiGzDecoder::new(body)
-            .take(most)
-            .read_to_end(&mut text)
-            .map(|_| text.as_slice())
-    } else if coding.eq_ignore_ascii_case(b"deflate") {
-        ZlibDecoder::new(body)
-            .take(most)
-            .read_to_end(&mut text)
-            .map(|_| text.as_slice())
-    } else {
-        Ok(body)
-    };
-    let answer = plain
-        .ok()
-        .and_then(|plain| serde_json::from_slice::<Answer>(plain).ok())
+    let answer = decoded(body, coding, MOST)
+        .and_then(|plain| serde_json::from_slice::<Answer>(&plain).ok())
         .unwrap_or_default();
     Answered {
         status: None,

@@ -9,7 +9,6 @@ use super::early::Early;
 use super::exchange::{Reply, Subject};
 use super::linger::linger_unread;
 use super::passage::{Judged, Selected};
-use crate::audit::SelectionRecord;
 use crate::limits::Charge;
 use crate::policy::{Ruling, Verdict};
 use crate::telemetry::Metrics;
@@ -76,9 +75,7 @@ where
             Verdict::Deny(refusal) => {
                 let subject = Subject::of(&judged.head, &judged.origin);
                 let mut reply = Reply::refused(&subject, judged.operation, refusal);
-                if let (Some(record), Some(selected)) = (&mut reply.denied, &judged.selected) {
-                    record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
-                }
+                reply.note_selection(judged.selected.as_ref());
                 linger_unread(&judged.head.headers, judged.body);
                 Early::answered(reply)
             }

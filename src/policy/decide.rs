@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::callers::Caller;
+use super::caps::Overrun;
 use super::nearest::nearest;
 use super::permit::Verdict;
 use super::refusal::{Code, Refusal, Violation};
@@ -36,6 +37,8 @@ pub struct Asked<'a> {
     pub path: &'a str,
     /// Who asks, from where and when.
     pub context: &'a Context<'a>,
+    /// The caps that QStash was seen not to honour for this operation.
+    pub overrun: Overrun,
 }
 
 /// Rules on a request: its selection is read where it is guarded. All violations are found, in the order of their
@@ -86,6 +89,7 @@ pub fn decide(
     // A rule is named in a refusal that it has a part in; a typo in a parameter is refused under every rule.
     let refused_by = rule.clone().filter(|_| !violations.is_empty());
     found.extend(violations);
+    found.extend(selection.and_then(|selection| asked.overrun.violation(selection)));
     let refusal = Refusal::of(found).map(|refusal| refusal.by_rule(refused_by));
     Ruling {
         verdict: Verdict::of(policy.mode, refusal),

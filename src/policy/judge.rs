@@ -1,6 +1,7 @@
 //! One whole request judged at once, as `explain` and the tests do; the layers take the same two steps, [`route()`] and
 //! [`decide()`], since between them they read a body.
 
+use super::caps::Overrun;
 use super::decide::{Asked, Context, decide};
 use super::permit::Verdict;
 use super::refusal::Refusal;
@@ -56,6 +57,8 @@ pub fn judge(policy: &Policy, request: &Request<'_>, context: &Context<'_>) -> J
         method: request.method,
         path: &path,
         context,
+        // What the upstream does is known to a running guard alone.
+        overrun: Overrun::default(),
     };
     let mut rules = Vec::new();
     let (reading, ruling) = match route {

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod callers;
+mod caps;
 mod decide;
 mod judge;
 mod nearest;
@@ -13,6 +14,7 @@ mod ruling;
 mod settings;
 
 pub use callers::{Caller, Callers};
+pub use caps::{Cap, Overrun};
 pub use decide::{Asked, Context, decide, malformed_selection};
 pub use judge::{Judgement, Request, judge};
 pub use permit::{Permit, Verdict};

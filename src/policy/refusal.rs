@@ -56,6 +56,8 @@ codes! {
     CountOverCap = "count_over_cap", 403;
     /// More ids than `max_message_ids`.
     TooManyMessageIds = "too_many_message_ids", 403;
+    /// It rests on a cap that QStash was seen not to honour.
+    CapNotHonoured = "cap_not_honoured", 403;
     /// The request could never pass a limit counted in messages.
     CountOverBudget = "count_over_budget", 403;
     /// A limit is used up for now.

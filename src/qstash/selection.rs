@@ -70,6 +70,8 @@ pub struct Selection {
     pub r#async: Option<bool>,
     /// Filters and ids that were named but empty, and so select nothing.
     pub empty: Vec<String>,
+    /// Whether there was a body: then all of it stands there.
+    pub in_body: bool,
 }
 
 impl Selection {
@@ -141,6 +143,7 @@ pub fn read(parameters: &Parameters, query: Option<&[u8]>, body: &[u8], content_
             }
         }
     }
+    reader.reading.selection.in_body = !body.is_empty();
     if !body.is_empty() {
         if pairs_in_query {
             reader.ambiguous(

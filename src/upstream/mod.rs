@@ -1,7 +1,9 @@
 //! The one upstream: connections to it, and what is sent over them.
 
 mod body;
+mod bulk_action;
 mod client;
+mod coding;
 mod connect;
 mod headers;
 mod pool;
@@ -9,7 +11,9 @@ mod settings;
 mod tls;
 
 pub use body::{BodyFault, Download, Source, Upload};
+pub use bulk_action::{ActionTarget, BulkAction, NoAction};
 pub use client::{Client, SendError};
+pub use coding::decoded;
 pub use connect::ConnectError;
 pub use headers::prepare_response;
 pub use settings::{Origin, Scheme, Settings};
