@@ -70,6 +70,8 @@ pub struct Selection {
     pub r#async: Option<bool>,
     /// Filters and ids that were named but empty, and so select nothing.
     pub empty: Vec<String>,
+    /// The [`Parameters::extra`] that were given. What they select is not known.
+    pub extra: Vec<String>,
 }
 
 impl Selection {
@@ -187,7 +189,9 @@ impl Reader<'_> {
                 self.seen.push(name.to_owned());
                 self.single(name, value);
             }
-        } else if !self.is_extra(name) {
+        } else if self.is_extra(name) {
+            self.note_extra(name);
+        } else {
             self.unknown(name);
         }
     }
@@ -238,7 +242,9 @@ impl Reader<'_> {
                 Field::Number(number) => self.single(name, &number),
                 _ => self.wrong_type(name, "a whole number"),
             }
-        } else if !self.is_extra(name) {
+        } else if self.is_extra(name) {
+            self.note_extra(name);
+        } else {
             self.unknown(name);
         }
     }
@@ -340,6 +346,13 @@ impl Reader<'_> {
 
     fn is_extra(&self, name: &str) -> bool {
         self.parameters.extra.iter().any(|extra| extra == name)
+    }
+
+    fn note_extra(&mut self, name: &str) {
+        let extra = &mut self.reading.selection.extra;
+        if !extra.iter().any(|known| known == name) {
+            extra.push(name.to_owned());
+        }
     }
 
     fn ambiguous(&mut self, message: String) {
