@@ -152,6 +152,7 @@ impl AuditCancelLayer {
                 permit,
                 guarded: true,
                 request_id: Some(request_id),
+                listed: selected.as_ref().and_then(|selected| selected.listed.clone()).map(Box::new),
             };
             let sent = Instant::now();
             let mut outcome = Owed {
@@ -175,7 +176,8 @@ impl AuditCancelLayer {
             } else if let Some(body) = body {
                 *reply.response.body_mut() = body;
             }
-            let status = reply.refusal.is_none().then(|| reply.response.status().as_u16());
+            let own = reply.refusal.is_some() || answered.result.is_some();
+            let status = (!own).then(|| reply.response.status().as_u16());
             let error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str());
             self.conclude(&mut outcome, &origin, &answered, status.or(answered.status), error)
                 .await;
@@ -263,6 +265,7 @@ impl AuditCancelLayer {
                 permit,
                 guarded: false,
                 request_id,
+                listed: None,
             })
             .await;
         if let Some(mut record) = written.record.take() {
@@ -293,6 +296,9 @@ fn settle(origin: &Origin, operation: Operation, caller: &str, selected: Option<
 
 /// What became of a guarded request.
 fn outcome(status: Option<u16>, answered: &Answered, failed: bool) -> Outcome {
+    if let Some(result) = answered.result {
+        return result;
+    }
     match status {
         Some(200..=299) if !failed && answered.action_id.is_some() => Outcome::Accepted,
         Some(200..=299) if !failed && answered.cancelled.is_some() => Outcome::Completed,
@@ -304,6 +310,9 @@ fn outcome(status: Option<u16>, answered: &Answered, failed: bool) -> Outcome {
 /// Reads the answer's body as far as it is worth recording. Gives what it says, the body again, and whether it broke
 /// off.
 async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, bool) {
+    if let Some(answered) = reply.answered.take() {
+        return (*answered, None, false);
+    }
     if reply.refusal.is_some() {
         return (Answered::default(), None, false);
     }

@@ -3,6 +3,7 @@
 mod answer;
 pub mod audit_cancel;
 pub mod body;
+pub mod capped;
 pub mod catch_panic;
 pub mod classify;
 pub mod credentials;
@@ -12,6 +13,7 @@ pub mod exchange;
 pub mod forward;
 pub mod limit;
 mod linger;
+pub mod list;
 mod owed;
 pub mod passage;
 mod permitted;

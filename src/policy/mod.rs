@@ -2,6 +2,7 @@
 
 mod bounds;
 mod callers;
+mod caps;
 mod decide;
 mod judge;
 mod nearest;
@@ -13,7 +14,8 @@ mod ruling;
 mod settings;
 
 pub use callers::{Caller, Callers};
-pub use decide::{Asked, Context, decide, malformed_selection};
+pub use caps::{Cap, CapEnforcedBy, Caps, OnMissingCap};
+pub use decide::{Asked, Context, decide, malformed_selection, not_resolvable};
 pub use judge::{Judgement, Request, judge};
 pub use permit::{Permit, Verdict};
 pub use refusal::{Code, Refusal, Violation};

@@ -185,6 +185,11 @@ impl Shown<'_> {
 }
 
 impl QueryToken {
+    /// The pair as it stands in the query that it was read from.
+    pub fn of<'q>(&self, query: &'q str) -> &'q str {
+        query.get(self.start..self.end).unwrap_or_default()
+    }
+
     /// The query without the pair and one `&` beside it; `None` where nothing is left. All other bytes stay.
     pub fn cut_from(&self, query: &str) -> Option<String> {
         let (before, after) = (&query[..self.start], &query[self.end..]);

@@ -53,6 +53,7 @@ pub(super) fn run(
                 asked: &asked,
                 selection: selection.as_ref(),
                 kind,
+                fills_missing_caps: false,
             };
             let of = match kind {
                 Some(kind) => format!("{operation} of kind {}{with}", kind.as_str()),

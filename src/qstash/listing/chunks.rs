@@ -67,7 +67,11 @@ mod tests {
         let targets: Vec<String> = chunks(&few, 2, None).into_iter().map(|chunk| chunk.target).collect();
         assert_eq!(
             targets,
-            ["/v2/messages?messageIds=0,1", "/v2/messages?messageIds=2,3", "/v2/messages?messageIds=4"]
+            [
+                "/v2/messages?messageIds=0,1",
+                "/v2/messages?messageIds=2,3",
+                "/v2/messages?messageIds=4"
+            ]
         );
         let long = ids(100, 200);
         let parted = chunks(&long, 1000, None);

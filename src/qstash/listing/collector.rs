@@ -101,7 +101,9 @@ impl Collector {
         if self.pages > MAX_PAGES || self.entries > MAX_ENTRIES {
             return Err(ListingFault::Endless);
         }
-        entries.into_iter().for_each(|entry| self.note(entry));
+        for entry in entries {
+            self.note(entry);
+        }
         let cursor = page.cursor.unwrap_or_default();
         if cursor.is_empty() || self.has_enough() {
             return Ok(Next::Done);

@@ -21,7 +21,11 @@ fn page(entries: &[Value], cursor: &str) -> Vec<u8> {
 fn collected(selection: &Selection, count: u64, pages: &[Vec<Value>]) -> Result<Vec<String>, String> {
     let mut collector = Collector::new(selection.clone(), count);
     for (number, entries) in pages.iter().enumerate() {
-        let cursor = if number + 1 < pages.len() { number.to_string() } else { String::new() };
+        let cursor = if number + 1 < pages.len() {
+            number.to_string()
+        } else {
+            String::new()
+        };
         match collector.take(&page(entries, &cursor)) {
             Ok(Next::Page(next)) => assert_eq!(next, cursor),
             Ok(Next::Done) => break,
@@ -34,10 +38,20 @@ fn collected(selection: &Selection, count: u64, pages: &[Vec<Value>]) -> Result<
 #[test]
 fn a_message_with_a_final_state_on_any_page_read_is_left_out() {
     for state in ["DELIVERED", "FAILED", "CANCEL_REQUESTED", "CANCELLED", "delivered"] {
-        let newer = vec![vec![entry("m", state, 2)], vec![entry("m", "CREATED", 1), entry("n", "CREATED", 1)]];
-        let older = vec![vec![entry("m", "CREATED", 1), entry("n", "ERROR", 1)], vec![entry("m", state, 2)]];
+        let newer = vec![
+            vec![entry("m", state, 2)],
+            vec![entry("m", "CREATED", 1), entry("n", "CREATED", 1)],
+        ];
+        let older = vec![
+            vec![entry("m", "CREATED", 1), entry("n", "ERROR", 1)],
+            vec![entry("m", state, 2)],
+        ];
         for pages in [newer, older] {
-            assert_eq!(collected(&labelled("a"), 5, &pages), Ok(vec!["n".to_owned()]), "{state}");
+            assert_eq!(
+                collected(&labelled("a"), 5, &pages),
+                Ok(vec!["n".to_owned()]),
+                "{state}"
+            );
         }
     }
 }
@@ -125,9 +139,18 @@ fn what_cannot_be_told_is_never_sent() {
         Err("flowControlKey".to_owned())
     );
     // It is done with, whatever its key is.
-    assert_eq!(collected(&by_key, 5, &[vec![keyed("m", "k"), entry("n", "DELIVERED", 1)]]), m());
+    assert_eq!(
+        collected(&by_key, 5, &[vec![keyed("m", "k"), entry("n", "DELIVERED", 1)]]),
+        m()
+    );
     // Another entry of the same message tells.
-    assert_eq!(collected(&by_key, 5, &[vec![keyed("m", "k"), entry("m", "ERROR", 1)]]), m());
+    assert_eq!(
+        collected(&by_key, 5, &[vec![keyed("m", "k"), entry("m", "ERROR", 1)]]),
+        m()
+    );
     // Entries that contradict each other.
-    assert_eq!(collected(&by_key, 5, &[vec![keyed("m", "k"), keyed("m", "l")]]), Ok(vec![]));
+    assert_eq!(
+        collected(&by_key, 5, &[vec![keyed("m", "k"), keyed("m", "l")]]),
+        Ok(vec![])
+    );
 }

@@ -87,14 +87,22 @@ mod tests {
 
     use super::*;
 
-    fn matched(shown: Value, filters: &[(&str, &[&str])]) -> String {
+    /// Filters as a test writes them.
+    type Filters<'t> = &'t [(&'t str, &'t [&'t str])];
+
+    fn matched(shown: Value, filters: Filters<'_>) -> String {
         let mut shown = shown;
         shown["messageId"] = "m".into();
         shown["state"] = "CREATED".into();
         let found: Entry = serde_json::from_value(shown).unwrap();
         let filters: Vec<(String, Vec<String>)> = filters
             .iter()
-            .map(|(name, values)| ((*name).to_owned(), values.iter().map(|value| (*value).to_owned()).collect()))
+            .map(|(name, values)| {
+                (
+                    (*name).to_owned(),
+                    values.iter().map(|value| (*value).to_owned()).collect(),
+                )
+            })
             .collect();
         format!("{:?}", entry(&found, &filters))
     }
@@ -104,7 +112,7 @@ mod tests {
         let shown = json!({
             "url": "https://u:p@A.example:8443/x/y?z=1", "queueName": "q", "labels": ["a", "b"], "label": "a,b",
         });
-        let rows: &[(&[(&str, &[&str])], &str)] = &[
+        let rows: &[(Filters<'_>, &str)] = &[
             (&[], "Yes"),
             (&[("queueName", &["p", "q"]), ("label", &["b"])], "Yes"),
             (&[("queueName", &["p", "q"]), ("label", &["c"])], "No"),
@@ -128,7 +136,12 @@ mod tests {
     fn what_an_entry_shows_is_used() {
         for (shown, filter, value, expected) in [
             (json!({"flowControlKey": "k"}), "flowControlKey", "k", "Yes"),
-            (json!({"flowControlKey": ""}), "flowControlKey", "k", "Lacks(\"flowControlKey\")"),
+            (
+                json!({"flowControlKey": ""}),
+                "flowControlKey",
+                "k",
+                "Lacks(\"flowControlKey\")",
+            ),
             (json!({"callerIP": "::1"}), "callerIp", "::1", "Yes"),
             (json!({"callerIp": "::2"}), "callerIP", "::1", "No"),
             (json!({"label": "a,b"}), "label", "b", "Yes"),
@@ -137,10 +150,19 @@ mod tests {
             (json!({}), "url", "https://a.example", "Lacks(\"url\")"),
             (json!({"url": ""}), "host", "a.example", "Lacks(\"host\")"),
             (json!({"url": "https://a.example?/x"}), "path", "/", "Yes"),
-            (json!({"url": "https://b.example\\@a.example/"}), "host", "a.example", "No"),
+            (
+                json!({"url": "https://b.example\\@a.example/"}),
+                "host",
+                "a.example",
+                "No",
+            ),
             (json!({"url": "//a.example/"}), "host", "a.example", "No"),
         ] {
-            assert_eq!(matched(shown.clone(), &[(filter, &[value])]), expected, "{shown} {filter}");
+            assert_eq!(
+                matched(shown.clone(), &[(filter, &[value])]),
+                expected,
+                "{shown} {filter}"
+            );
         }
     }
 }

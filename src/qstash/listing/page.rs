@@ -127,7 +127,11 @@ mod tests {
         ] {
             assert!(Page::read(text.as_bytes()).is_none(), "{text}");
         }
-        for text in [r#"{"logs":[]}"#, r#"{"logs":null,"cursor":""}"#, r#"{"logs":[],"cursor":null,"more":1}"#] {
+        for text in [
+            r#"{"logs":[]}"#,
+            r#"{"logs":null,"cursor":""}"#,
+            r#"{"logs":[],"cursor":null,"more":1}"#,
+        ] {
             assert!(Page::read(text.as_bytes()).is_some(), "{text}");
         }
     }
@@ -139,7 +143,22 @@ mod tests {
             assert!(is_id(id), "{id}");
         }
         let longer = format!("{long}x");
-        for id in ["", " ", "a,b", ",", "a b", "a\n", "a\0", "a%2Cb", "a;b", "a&b", "a#b", "é", "a\u{200b}", &longer] {
+        for id in [
+            "",
+            " ",
+            "a,b",
+            ",",
+            "a b",
+            "a\n",
+            "a\0",
+            "a%2Cb",
+            "a;b",
+            "a&b",
+            "a#b",
+            "é",
+            "a\u{200b}",
+            &longer,
+        ] {
             assert!(!is_id(id), "{id:?}");
         }
     }
