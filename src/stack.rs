@@ -13,6 +13,7 @@ use tower::{Service, ServiceBuilder};
 use crate::audit::{OnFailure, Trail};
 use crate::layers::audit_cancel::AuditCancelLayer;
 use crate::layers::body::ReplyBody;
+use crate::layers::capped::Capped;
 use crate::layers::catch_panic::CatchPanicLayer;
 use crate::layers::classify::Classify;
 use crate::layers::credentials::CredentialsLayer;
@@ -20,7 +21,8 @@ use crate::layers::enforce::EnforceLayer;
 use crate::layers::exchange::Exchange;
 use crate::layers::follow::Follower;
 use crate::layers::forward::Forward;
-use crate::layers::limit::LimitLayer;
+use crate::layers::limit::{LimitLayer, Side};
+use crate::layers::list::ListLayer;
 use crate::layers::record_denial::RecordDenialLayer;
 use crate::layers::suppressed::Suppressed;
 use crate::layers::trace::TraceLayer;
@@ -72,16 +74,22 @@ pub fn build(parts: Parts, client: Client) -> impl Stack {
         stopping,
         slots: followed,
     };
-    let forward = Forward::new(client, metrics.clone());
+    let forward = Forward::new(client.clone(), metrics.clone());
+    let capped = Capped::new(forward.clone(), client.response_timeout());
 
     let judged = ServiceBuilder::new()
         // Judges first: what is refused costs no limit and no intent.
         .layer(EnforceLayer { max_inspected_body, body_idle })
         // Charges only what the policy allows, and before the intent, which says that it goes on.
-        .layer(LimitLayer { metrics: metrics.clone() })
+        .layer(LimitLayer { metrics: metrics.clone(), side: Side::Before })
+        // Finds what a cancel may take, where the guard enforces its cap; passes everything else on.
+        .layer(ListLayer { client, tasks: tasks.clone() })
+        // Charges messages as far as they became known only now.
+        .layer(LimitLayer { metrics: metrics.clone(), side: Side::After })
         // The intent is on disk before forward writes a byte; the outcome follows whatever happens below.
         .layer(AuditCancelLayer { trail: trail.clone(), on_failure, tasks, metrics: metrics.clone(), follower })
-        .service(forward.clone());
+        // Sends what was found, in the place of a request that was listed; forwards everything else.
+        .service(capped);
 
     ServiceBuilder::new()
         // Outermost, so that it times and counts every answer, refusals too.

@@ -1,27 +1,26 @@
 //! `qstash-guard explain`: what would become of one request, offline.
 
+mod judged;
+
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use http::header::{CONTENT_ENCODING, HOST};
+use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Uri, request};
-use jiff::Timestamp;
 use serde::Serialize;
+
+use judged::{Judged, judge};
 
 use super::fail;
 use crate::audit::{Decision, SelectionRecord, redact};
 use crate::config::{self, Settings};
-use crate::layers::classify::has_method_override;
 use crate::layers::exchange::caller;
-use crate::layers::passage::Selected;
 use crate::layers::{credentials, well_formed};
-use crate::limits::{Charge, Limiter};
-use crate::policy::{self, Caller, Code, Refusal, Ruling, Treatment, Tried, Verdict};
-use crate::qstash::operation::{Operation, Verb};
+use crate::policy::{self, Refusal, Ruling, Treatment, Tried, Verdict};
+use crate::qstash::operation::Verb;
 use crate::qstash::target::Target;
 
 /// Show what would become of one request, offline
@@ -165,6 +164,8 @@ struct Facts {
     policy: String,
     /// Whether the policy only monitors.
     monitored: bool,
+    /// What the guard would ask for and how many it would cancel, where it enforces the cap.
+    listing: Option<(String, u64)>,
 }
 
 impl Explained {
@@ -187,6 +188,7 @@ impl Explained {
             treatment: policy.operations.of(operation),
             policy: policy.digest.clone(),
             monitored: false,
+            listing: None,
         };
         let refused = well_formed::verify(&head)
             .err()
@@ -195,6 +197,7 @@ impl Explained {
             Some(refusal) => Judged {
                 ruling: Ruling::without_rules(Verdict::Deny(refusal)),
                 selection: None,
+                listing: None,
                 rules: Vec::new(),
             },
             None => judge(&head, body, &caller, operation, settings),
@@ -209,7 +212,11 @@ impl Explained {
         };
         let rule = refusal.as_ref().map_or(allowed_by, |refusal| refusal.rule().cloned());
         facts.monitored = policy.mode == policy::Mode::Monitor;
-        let forwarded = redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation);
+        let forwarded = match &judged.listing {
+            Some(_) => CANCEL_BY_IDS.to_owned(),
+            None => redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation),
+        };
+        facts.listing = judged.listing;
         facts.decision = decision;
         facts.status = refusal.as_ref().map(|refusal| refusal.code().status());
         Explained {
@@ -241,6 +248,7 @@ impl Explained {
             treatment,
             policy,
             monitored,
+            listing,
         } = &self.facts;
         let mut line = |name: &str, value: &str| writeln!(out, "{name:<11}{value}");
         line("request", &format!("{method} {target}"))?;
@@ -256,8 +264,16 @@ impl Explained {
             line("selects", &serde_json::to_string(selection)?)?;
         }
         line("policy", policy)?;
-        if let Some(target) = &self.forwarded_target {
-            line("forwards", &format!("{method} {target}"))?;
+        match (&self.forwarded_target, listing) {
+            (Some(target), Some((listing, count))) => {
+                line("lists", &format!("GET {listing}"))?;
+                line(
+                    "cancels",
+                    &format!("DELETE {target} ({count} at most, as the guard enforces the cap)"),
+                )?;
+            }
+            (Some(target), None) => line("forwards", &format!("{method} {target}"))?,
+            (None, _) => {}
         }
         let (colour, word) = match decision {
             Decision::Allow => (AnsiColor::Green, "allow"),
@@ -307,70 +323,8 @@ impl TriedRule {
     }
 }
 
-/// The ruling of policy and limits, and what it rests on.
-struct Judged {
-    ruling: Ruling,
-    selection: Option<SelectionRecord>,
-    rules: Vec<Tried>,
-}
-
-fn judge(head: &request::Parts, body: &[u8], caller: &Caller, operation: Operation, settings: &Settings) -> Judged {
-    let policy = &settings.policy;
-    let request = policy::Request {
-        method: head.method.as_str(),
-        path: head.uri.path().as_bytes(),
-        query: head.uri.query().map(str::as_bytes),
-        overridden: has_method_override(&head.headers),
-        body,
-        content_encoded: head.headers.contains_key(CONTENT_ENCODING),
-    };
-    let context = policy::Context {
-        caller,
-        client: LOOPBACK,
-        time: Timestamp::now(),
-    };
-    let judgement = policy::judge(policy, &request, &context);
-    let most = settings.resources.max_inspected_body;
-    if judgement.reading.is_some() && body.len() > most {
-        let message = format!(
-            "The body has {} bytes, and up to {most} are read to judge it.",
-            body.len()
-        );
-        let violation = policy::Violation::new(Code::BodyTooLarge, message);
-        return Judged {
-            ruling: policy::malformed_selection(policy, violation, Vec::new()),
-            selection: None,
-            rules: Vec::new(),
-        };
-    }
-    let selected = judgement.reading.zip(judgement.kind).map(|(reading, kind)| Selected {
-        selection: reading.selection,
-        kind,
-    });
-    let charge = Charge {
-        operation,
-        caller: &caller.name,
-        client: LOOPBACK,
-        messages: selected.as_ref().and_then(Selected::reach),
-    };
-    let over_budget = match &judgement.verdict {
-        Verdict::Deny(_) | Verdict::WouldDeny(..) => None,
-        Verdict::Allow(_) => Limiter::new(settings.limits.clone()).charge(charge).err(),
-    };
-    Judged {
-        ruling: Ruling {
-            verdict: judgement.verdict.and(policy.mode, over_budget),
-            kind: judgement.kind,
-            rule: judgement.rule,
-            rehearsed: judgement.rehearsed,
-        },
-        selection: selected.map(|selected| selected.to_record(usize::MAX)),
-        rules: judgement.rules,
-    }
-}
-
-/// Where the request is taken to come from.
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// What is sent in the place of a cancel whose cap the guard enforces.
+const CANCEL_BY_IDS: &str = "/v2/messages?messageIds=…";
 
 /// The exit code of a denied request.
 const DENIED: u8 = 3;

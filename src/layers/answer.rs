@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::audit::Outcome;
 use crate::upstream::decoded;
 
 /// As far as an answer was understood.
@@ -13,6 +14,8 @@ pub(crate) struct Answered {
     pub(crate) cancelled: Option<u64>,
     /// `actionId`: the bulk action that goes on.
     pub(crate) action_id: Option<String>,
+    /// What became of the request, where whoever sent it knows that better than one answer tells.
+    pub(crate) result: Option<Outcome>,
 }
 
 /// Reads an answer's body, plain or compressed as its Content-Encoding says (RFC 9110 section 8.4.1). What cannot be
@@ -22,9 +25,9 @@ pub(crate) fn read(body: &[u8], coding: Option<&[u8]>) -> Answered {
         .and_then(|plain| serde_json::from_slice::<Answer>(&plain).ok())
         .unwrap_or_default();
     Answered {
-        status: None,
         cancelled: answer.cancelled,
         action_id: answer.action_id.filter(|id| !id.is_empty() && id.len() <= MOST_ID),
+        ..Answered::default()
     }
 }
 
@@ -55,9 +58,9 @@ mod tests {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(json).unwrap();
         let expected = Answered {
-            status: None,
             cancelled: Some(7),
             action_id: Some("ba_1".into()),
+            ..Answered::default()
         };
         assert_eq!(read(json, None), expected);
         assert_eq!(read(&gzip.finish().unwrap(), Some(b"gzip")), expected);

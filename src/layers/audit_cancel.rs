@@ -114,9 +114,10 @@ impl AuditCancelLayer {
         } = judged;
         // A cap may have been overrun since the request was judged.
         let ruling = Ruling {
-            verdict: ruling
-                .verdict
-                .and(origin.snapshot.policy.mode, overrun(&origin, operation, selected.as_ref())),
+            verdict: ruling.verdict.and(
+                origin.snapshot.policy.mode,
+                overrun(&origin, operation, selected.as_ref()),
+            ),
             ..ruling
         };
         let Permitted { permit, noted, charged } = match Permitted::of(ruling) {
@@ -183,6 +184,7 @@ impl AuditCancelLayer {
                 permit,
                 guarded: true,
                 request_id: Some(request_id),
+                listed: guarded.selected.as_ref().and_then(|selected| selected.listed.clone()).map(Box::new),
             };
             let forwarded = AssertUnwindSafe(inner.call(outbound)).catch_unwind().await;
             let Ok(Ok(reply)) = forwarded else {
@@ -204,7 +206,8 @@ impl AuditCancelLayer {
             answered.action_id.take_if(|id| credential.as_ref().is_some_and(|token| token.is_in(id)));
             // What more went than was allowed closes the cap at once, before anything is written.
             let overran = guarded.held_against(&Said::from(&answered), self.tell());
-            let status = reply.refusal.is_none().then(|| reply.response.status().as_u16());
+            let own = reply.refusal.is_some() || answered.result.is_some();
+            let status = (!own).then(|| reply.response.status().as_u16());
             let error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str());
             guarded
                 .conclude(&mut outcome, &answered, status.or(answered.status), error, &self.trail)
@@ -271,6 +274,7 @@ impl AuditCancelLayer {
                 permit,
                 guarded: false,
                 request_id,
+                listed: None,
             })
             .await;
         if let Some(mut record) = written.record.take() {
@@ -289,7 +293,9 @@ impl AuditCancelLayer {
 /// The refusal of a cancel whose cap QStash was seen not to honour. Under monitor mode it decides nothing.
 fn overrun(origin: &Origin, operation: Operation, selected: Option<&Selected>) -> Option<Refusal> {
     let overrun = origin.snapshot.overruns.of(operation);
-    let violation = overrun.violation(&selected?.selection)?;
+    // What was listed goes by ids in the query, and rests on nothing that QStash has to keep.
+    let selected = selected.filter(|selected| selected.listed.is_none())?;
+    let violation = overrun.violation(&selected.selection)?;
     Refusal::of(vec![violation])
 }
 

@@ -17,6 +17,9 @@ use crate::upstream::{BodyFault, Download};
 /// Reads the answer's body as far as it is worth recording. Gives what it says, the body again, and whether it broke
 /// off.
 pub(super) async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, bool) {
+    if let Some(answered) = reply.answered.take() {
+        return (*answered, None, false);
+    }
     if reply.refusal.is_some() {
         return (Answered::default(), None, false);
     }

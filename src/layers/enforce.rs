@@ -88,6 +88,8 @@ where
                         let selected = ruling.kind.map(|kind| Selected {
                             selection: reading.selection,
                             kind,
+                            cap: ruling.cap,
+                            listed: None,
                         });
                         (Source::Read((!bytes.is_empty()).then_some(bytes)), selected, ruling)
                     }

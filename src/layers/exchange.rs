@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Response, Uri, request};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
+use super::answer::Answered;
 use super::body::ReplyBody;
 use super::overrun::Overruns;
 use super::passage::Selected;
@@ -73,6 +74,8 @@ pub struct Reply {
     pub rule: Option<RuleName>,
     /// The record to write for a refusal, once.
     pub denied: Option<Box<Record>>,
+    /// What is known of the upstream's answers, where the guard asked more than once and answers itself.
+    pub(super) answered: Option<Box<Answered>>,
 }
 
 impl Reply {
@@ -85,6 +88,7 @@ impl Reply {
             refusal: None,
             rule: None,
             denied: None,
+            answered: None,
         }
     }
 
@@ -99,6 +103,7 @@ impl Reply {
             rule: None,
             refusal: Some(Box::new(refusal)),
             denied: None,
+            answered: None,
         }
     }
 
@@ -126,6 +131,7 @@ impl Reply {
             rule: refusal.rule().cloned(),
             refusal: Some(Box::new(refusal)),
             denied: Some(Box::new(record)),
+            answered: None,
         }
     }
 }

@@ -92,6 +92,9 @@ impl Guarded {
 
 /// What became of a guarded request.
 fn outcome(status: Option<u16>, answered: &Answered, error: Option<&str>) -> Outcome {
+    if let Some(result) = answered.result {
+        return result;
+    }
     let unsent = [Code::UpstreamUnreachable, Code::CapNotHonoured].map(|code| Some(code.as_str()));
     match (status, error) {
         (_, error) if unsent.contains(&error) => Outcome::Unsent,

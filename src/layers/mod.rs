@@ -3,6 +3,7 @@
 mod answer;
 pub mod audit_cancel;
 pub mod body;
+pub mod capped;
 pub mod catch_panic;
 pub mod classify;
 mod collect;
@@ -16,6 +17,7 @@ pub mod forward;
 mod guarded;
 pub mod limit;
 mod linger;
+pub mod list;
 pub mod overrun;
 mod owed;
 mod pace;

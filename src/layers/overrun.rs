@@ -6,7 +6,7 @@ use super::answer::Answered;
 use super::guarded::Guarded;
 use super::passage::Selected;
 use crate::audit::{Event, Record, SelectionRecord, Trail};
-use crate::policy::{Cap, Mode, Overrun};
+use crate::policy::{Mode, Overrun, TrustedCap};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::Kind;
 use crate::telemetry::Metrics;
@@ -53,11 +53,11 @@ impl Overruns {
         }
     }
 
-    fn close(&self, operation: Operation, cap: Cap) {
+    fn close(&self, operation: Operation, cap: TrustedCap) {
         let OfOperation { count, ids_in_body } = &self.0[operation.index()];
         match cap {
-            Cap::Count => count.store(true, Ordering::SeqCst),
-            Cap::IdsInBody => ids_in_body.store(true, Ordering::SeqCst),
+            TrustedCap::Count => count.store(true, Ordering::SeqCst),
+            TrustedCap::IdsInBody => ids_in_body.store(true, Ordering::SeqCst),
         }
     }
 }
@@ -98,13 +98,17 @@ impl Guarded {
     pub(super) fn held_against(&mut self, said: &Said, tell: Tell<'_>) -> Option<impl Future<Output = ()> + use<>> {
         let selected = self.selected.as_ref()?;
         let allowed = selected.reach()?;
-        let went = [said.cancelled, said.total, said.processed].into_iter().flatten().max()?;
+        let went = [said.cancelled, said.total, said.processed]
+            .into_iter()
+            .flatten()
+            .max()?;
         if went <= allowed || self.overran {
             return None;
         }
         self.overran = true;
         let snapshot = &self.origin.snapshot;
-        let cap = Cap::of(&selected.selection);
+        // What was listed goes by ids in the query.
+        let cap = TrustedCap::of(&selected.selection).filter(|_| selected.listed.is_none());
         if let Some(cap) = cap {
             snapshot.overruns.close(self.operation, cap);
         }
@@ -137,7 +141,7 @@ impl Guarded {
 
 fn bound(selected: &Selected) -> &'static str {
     match selected.kind {
-        Kind::Ids => "the ids sent",
-        Kind::Filter | Kind::All => "count",
+        Kind::Filter | Kind::All if selected.listed.is_none() => "count",
+        Kind::Ids | Kind::Filter | Kind::All => "the ids sent",
     }
 }

@@ -18,7 +18,11 @@ pub struct Token(Zeroizing<Vec<u8>>);
 impl Token {
     /// Whether a text holds the whole token. A token that is too short to be one is in no text.
     pub fn is_in(&self, text: &str) -> bool {
-        self.0.len() >= SHORTEST && text.as_bytes().windows(self.0.len()).any(|part| part == self.0.as_slice())
+        self.0.len() >= SHORTEST
+            && text
+                .as_bytes()
+                .windows(self.0.len())
+                .any(|part| part == self.0.as_slice())
     }
 
     /// The token in `Authorization` form: `Bearer <token>`.
@@ -199,6 +203,11 @@ impl Shown<'_> {
 }
 
 impl QueryToken {
+    /// The pair as it stands in the query that it was read from.
+    pub fn of<'q>(&self, query: &'q str) -> &'q str {
+        query.get(self.start..self.end).unwrap_or_default()
+    }
+
     /// The query without the pair and one `&` beside it; `None` where nothing is left. All other bytes stay.
     pub fn cut_from(&self, query: &str) -> Option<String> {
         let (before, after) = (&query[..self.start], &query[self.end..]);

@@ -72,6 +72,8 @@ pub struct Selection {
     pub empty: Vec<String>,
     /// Whether there was a body: then all of it stands there.
     pub in_body: bool,
+    /// The [`Parameters::extra`] that were given. What they select is not known.
+    pub extra: Vec<String>,
 }
 
 impl Selection {
@@ -190,7 +192,9 @@ impl Reader<'_> {
                 self.seen.push(name.to_owned());
                 self.single(name, value);
             }
-        } else if !self.is_extra(name) {
+        } else if self.is_extra(name) {
+            self.note_extra(name);
+        } else {
             self.unknown(name);
         }
     }
@@ -241,7 +245,9 @@ impl Reader<'_> {
                 Field::Number(number) => self.single(name, &number),
                 _ => self.wrong_type(name, "a whole number"),
             }
-        } else if !self.is_extra(name) {
+        } else if self.is_extra(name) {
+            self.note_extra(name);
+        } else {
             self.unknown(name);
         }
     }
@@ -343,6 +349,13 @@ impl Reader<'_> {
 
     fn is_extra(&self, name: &str) -> bool {
         self.parameters.extra.iter().any(|extra| extra == name)
+    }
+
+    fn note_extra(&mut self, name: &str) {
+        let extra = &mut self.reading.selection.extra;
+        if !extra.iter().any(|known| known == name) {
+            extra.push(name.to_owned());
+        }
     }
 
     fn ambiguous(&mut self, message: String) {

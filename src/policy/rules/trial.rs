@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use super::condition::{Condition, Failure, not_boolean, reason};
 use super::variables::{Facts, Variables, filters};
 use crate::policy::callers::Callers;
-use crate::policy::caps::Overrun;
 use crate::policy::decide::{Asked, Context};
+use crate::policy::overrun::Overrun;
 use crate::qstash::credential::TokenHash;
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{Kind, Selection};
@@ -55,6 +55,7 @@ pub(super) fn run(
                 asked: &asked,
                 selection: selection.as_ref(),
                 kind,
+                fills_missing_caps: false,
             };
             let of = match kind {
                 Some(kind) => format!("{operation} of kind {}{with}", kind.as_str()),
