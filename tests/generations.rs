@@ -137,7 +137,7 @@ fn the_guards_cap_holds_over_pages_while_messages_arrive() {
         assert_eq!((ids.len(), different.len()), (250, 250));
         // Nothing that came after the first page was looked at.
         assert!(different.iter().all(|id| *id < "msg_000000000000060e"), "{different:?}");
-        for cancelled in ["msg_0000000000000609", *different.first().unwrap()] {
+        for cancelled in ["msg_000000000000060a", *different.first().unwrap()] {
             assert_eq!(line.send("GET", &format!("/v2/messages/{cancelled}")).status(), 404);
         }
     }

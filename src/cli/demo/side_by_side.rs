@@ -12,7 +12,7 @@ use crate::simulator::CountHandling;
 
 /// How wide the column of names is, and each of the two others, in characters.
 const NAME: usize = 12;
-const COLUMN: usize = 42;
+const COLUMN: usize = 37;
 
 impl<W: Write> Teller<W> {
     /// Shows the cases: whether each came as it should.
@@ -107,9 +107,24 @@ fn recorded(entry: &Entry) -> String {
     let words = [
         Some(entry.event.clone()),
         entry.code.clone(),
-        entry.selection_summary().filter(|_| entry.event == "intent"),
+        intended(entry).filter(|_| entry.event == "intent"),
         entry.result.clone(),
         entry.cancelled.map(|cancelled| format!("{cancelled} gone")),
     ];
     words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// The selection in a few words; where the guard has listed what it selects, with the number of ids first.
+fn intended(entry: &Entry) -> Option<String> {
+    let summary = entry.selection_summary()?;
+    let total = entry
+        .selection
+        .as_ref()?
+        .get("ids_total")
+        .and_then(serde_json::Value::as_u64);
+    let listed = total.and_then(|total| {
+        let rest = summary.strip_prefix(&format!("filter {total} "))?;
+        Some(format!("{total} ids of {rest}"))
+    });
+    Some(listed.unwrap_or(summary))
 }
