@@ -114,9 +114,10 @@ impl AuditCancelLayer {
         } = judged;
         // A cap may have been overrun since the request was judged.
         let ruling = Ruling {
-            verdict: ruling
-                .verdict
-                .and(origin.snapshot.policy.mode, overrun(&origin, operation, selected.as_ref())),
+            verdict: ruling.verdict.and(
+                origin.snapshot.policy.mode,
+                overrun(&origin, operation, selected.as_ref()),
+            ),
             ..ruling
         };
         let Permitted { permit, noted, charged } = match Permitted::of(ruling) {

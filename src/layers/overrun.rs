@@ -98,7 +98,10 @@ impl Guarded {
     pub(super) fn held_against(&mut self, said: &Said, tell: Tell<'_>) -> Option<impl Future<Output = ()> + use<>> {
         let selected = self.selected.as_ref()?;
         let allowed = selected.reach()?;
-        let went = [said.cancelled, said.total, said.processed].into_iter().flatten().max()?;
+        let went = [said.cancelled, said.total, said.processed]
+            .into_iter()
+            .flatten()
+            .max()?;
         if went <= allowed || self.overran {
             return None;
         }

@@ -66,7 +66,10 @@ mod tests {
     fn a_refusal_is_believed_after_five_minutes() {
         let at = questions(|_| true);
         let last = *at.last().unwrap();
-        assert!(last >= Pace::HOUR.refused && last < Pace::HOUR.refused + Pace::HOUR.longest, "{last:?}");
+        assert!(
+            last >= Pace::HOUR.refused && last < Pace::HOUR.refused + Pace::HOUR.longest,
+            "{last:?}"
+        );
         // One refusal among other answers ends nothing before that.
         assert_eq!(questions(|question| question == 3).len(), 66);
     }

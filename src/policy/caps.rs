@@ -87,8 +87,20 @@ mod tests {
         };
         let (count, ids_in_body) = (true, true);
         assert_eq!(closed(Overrun::default()), [false, false, false]);
-        assert_eq!(closed(Overrun { count, ..Overrun::default() }), [true, false, false]);
-        assert_eq!(closed(Overrun { ids_in_body, ..Overrun::default() }), [false, true, false]);
+        assert_eq!(
+            closed(Overrun {
+                count,
+                ..Overrun::default()
+            }),
+            [true, false, false]
+        );
+        assert_eq!(
+            closed(Overrun {
+                ids_in_body,
+                ..Overrun::default()
+            }),
+            [false, true, false]
+        );
         assert_eq!(closed(Overrun { count, ids_in_body }), [true, true, false]);
     }
 }

@@ -18,7 +18,11 @@ pub struct Token(Zeroizing<Vec<u8>>);
 impl Token {
     /// Whether a text holds the whole token. A token that is too short to be one is in no text.
     pub fn is_in(&self, text: &str) -> bool {
-        self.0.len() >= SHORTEST && text.as_bytes().windows(self.0.len()).any(|part| part == self.0.as_slice())
+        self.0.len() >= SHORTEST
+            && text
+                .as_bytes()
+                .windows(self.0.len())
+                .any(|part| part == self.0.as_slice())
     }
 
     /// The token in `Authorization` form: `Bearer <token>`.

@@ -158,7 +158,21 @@ mod tests {
         ] {
             assert_eq!(target(id).as_deref(), Some(expected));
         }
-        for id in ["", ".", "..", "a/b", "a\\b", "../messages", "a?x=1", "a#b", "a%2fb", "a;b", "a b", "a\r\nb", "ä"] {
+        for id in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a\\b",
+            "../messages",
+            "a?x=1",
+            "a#b",
+            "a%2fb",
+            "a;b",
+            "a b",
+            "a\r\nb",
+            "ä",
+        ] {
             assert_eq!(target(id), None, "{id:?}");
         }
         let of_workflows = ActionTarget::new(Operation::WorkflowsBulkCancel, "ba_1");
