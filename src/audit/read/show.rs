@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use jiff::{Span, Timestamp, tz::TimeZone};
 
+use super::check;
 use super::entry::Entry;
 use super::files::{Chain, Inputs, ReadError};
 use super::lines::{Content, Line, Lines};
@@ -28,7 +29,8 @@ pub struct Filter {
     pub code: Option<String>,
     /// Those of this operation.
     pub operation: Option<String>,
-    /// Outcomes `uncertain`, and intents without an outcome.
+    /// Outcomes `uncertain`, intents without an outcome, and bulk actions whose end is not known: each with the request
+    /// that shows what became of it.
     pub uncertain: bool,
 }
 
@@ -97,6 +99,9 @@ pub struct Show {
     options: Options,
     sources: Vec<Source>,
     table: Table,
+    /// Intents whose outcome was not read yet, by request and each with its place among all records. Kept only where
+    /// uncertain ones are asked for.
+    open: HashMap<String, (usize, Record)>,
 }
 
 impl Show {
@@ -111,6 +116,7 @@ impl Show {
             table: Table::new(options.colour),
             options,
             sources,
+            open: HashMap::new(),
         }
     }
 
@@ -123,7 +129,6 @@ impl Show {
         for source in &mut self.sources {
             waiting.push(source.next(faults)?);
         }
-        let mut open: HashMap<String, (usize, Record)> = HashMap::new();
         let mut uncertain: BTreeMap<usize, Record> = BTreeMap::new();
         let mut read = 0;
         loop {
@@ -144,22 +149,18 @@ impl Show {
                 self.show(&record, out)?;
                 continue;
             }
-            let id = record.entry.request_id.clone().unwrap_or_default();
-            match record.entry.event.as_str() {
-                "intent" => _ = open.insert(id, (read, record)),
-                "outcome" => {
-                    let intent = open.remove(&id);
-                    if record.entry.result.as_deref() == Some("uncertain") {
-                        uncertain.insert(read, record.with_selection_of(intent.map(|(_, intent)| intent)));
-                    }
-                }
-                _ => {}
+            if let Some(record) = self.matched(record, read) {
+                uncertain.insert(read, record);
             }
         }
-        uncertain.extend(open.into_values());
-        for record in uncertain.values() {
+        let open = std::mem::take(&mut self.open);
+        let mut shown: Vec<(&usize, &Record)> = uncertain.iter().collect();
+        shown.extend(open.values().map(|(at, intent)| (at, intent)));
+        shown.sort_unstable_by_key(|(at, _)| **at);
+        for (_, record) in shown {
             self.show(record, out)?;
         }
+        self.open = open;
         self.table.flush(out)?;
         out.flush()?;
         Ok(())
@@ -172,8 +173,12 @@ impl Show {
     pub fn poll(&mut self, out: &mut dyn Write, faults: &mut dyn Write) -> Result<(), ShowError> {
         for at in 0..self.sources.len() {
             while let Some(record) = self.sources[at].poll(faults)? {
-                let uncertain = record.entry.result.as_deref() == Some("uncertain");
-                if uncertain || !self.options.filter.uncertain {
+                let shown = if self.options.filter.uncertain {
+                    self.matched(record, usize::MAX)
+                } else {
+                    Some(record)
+                };
+                if let Some(record) = shown {
                     self.show(&record, out)?;
                 }
             }
@@ -183,15 +188,38 @@ impl Show {
         Ok(())
     }
 
+    /// Keeps an intent for its outcome; gives a record that is uncertain, with what its intent tells. `at` is its place
+    /// among all records.
+    fn matched(&mut self, record: Record, at: usize) -> Option<Record> {
+        let id = record.entry.request_id.clone().unwrap_or_default();
+        let intent = match record.entry.event.as_str() {
+            "intent" => {
+                self.open.insert(id, (at, record));
+                return None;
+            }
+            "outcome" => self.open.remove(&id),
+            _ => None,
+        };
+        let uncertain = record.entry.result.as_deref() == Some("uncertain");
+        uncertain.then(|| record.with_selection_of(intent.map(|(_, intent)| intent)))
+    }
+
     fn show(&mut self, record: &Record, out: &mut dyn Write) -> Result<(), ShowError> {
         if !self.options.filter.admits(&record.entry) {
             return Ok(());
         }
+        let check = self.options.filter.uncertain.then(|| record.check()).flatten();
         if self.options.json {
-            out.write_all(&record.line)?;
+            match (check, record.line.strip_suffix(b"}")) {
+                (Some(check), Some(line)) => {
+                    out.write_all(line)?;
+                    write!(out, ",\"check\":{}}}", serde_json::Value::from(check))?;
+                }
+                _ => out.write_all(&record.line)?,
+            }
             out.write_all(b"\n")?;
         } else {
-            self.table.add(&record.entry, out)?;
+            self.table.add(&record.entry, check.as_deref(), out)?;
         }
         Ok(())
     }
@@ -201,15 +229,24 @@ impl Show {
 struct Record {
     entry: Entry,
     line: Vec<u8>,
+    /// When the intent of an outcome was written.
+    intent_time: Option<String>,
 }
 
 impl Record {
-    /// For the table: an outcome tells more beside what was asked for.
+    /// An outcome tells more beside what was asked for.
     fn with_selection_of(mut self, intent: Option<Record>) -> Self {
-        if self.entry.selection.is_none() {
-            self.entry.selection = intent.and_then(|intent| intent.entry.selection);
+        if let Some(Record { entry, .. }) = intent {
+            self.entry.selection = self.entry.selection.or(entry.selection);
+            self.intent_time = Some(entry.time);
         }
         self
+    }
+
+    /// The request that shows what became of it.
+    fn check(&self) -> Option<String> {
+        let own = (self.entry.event == "intent").then_some(&self.entry.time);
+        check::request(&self.entry, self.intent_time.as_ref().or(own).map(String::as_str))
     }
 }
 
@@ -285,7 +322,13 @@ impl Source {
 fn record(lines: &Lines, line: Line, faults: &mut dyn Write) -> Result<Option<Record>, ShowError> {
     let what = match line.content {
         Content::Whole(bytes) | Content::Unfinished(bytes) => match Entry::parse(&bytes) {
-            Ok(entry) => return Ok(Some(Record { entry, line: bytes })),
+            Ok(entry) => {
+                return Ok(Some(Record {
+                    entry,
+                    line: bytes,
+                    intent_time: None,
+                }));
+            }
             Err(e) => format!("no audit record: {e}"),
         },
         Content::TooLong => "longer than 4 MiB".to_owned(),
