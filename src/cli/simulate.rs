@@ -10,6 +10,9 @@ use tokio::{
 
 use crate::simulator::{CountHandling, DEV_TOKEN, Options, Simulator};
 
+/// The longest wait that can be asked for.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
 /// Runs an in-memory QStash for tests, the demo and benchmarks. It delivers nothing and keeps nothing
 ///
 /// It is either generation of QStash, before or since September 2026: --count says which. Messages stay pending until they
@@ -79,10 +82,13 @@ impl Simulate {
     }
 }
 
-/// A duration as jiff reads it: `250ms`, `10s`, `1m`.
+/// A duration as jiff reads it: `250ms`, `10s`, `1m`; a day at most.
 fn duration(text: &str) -> Result<Duration, String> {
     let duration: SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    duration.try_into().map_err(|_| "a wait is not negative".to_owned())
+    Duration::try_from(duration)
+        .ok()
+        .filter(|duration| *duration <= LONGEST_WAIT)
+        .ok_or_else(|| "a wait is from 0s to 24h".to_owned())
 }
 
 fn greet(address: SocketAddr, messages: usize) {
@@ -90,4 +96,19 @@ fn greet(address: SocketAddr, messages: usize) {
         "simulated QStash on http://{address}, {messages} messages pending: for tests, the demo and benchmarks; it \
          keeps everything in memory and delivers nothing"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits() {
+        for (text, milliseconds) in [("250ms", 250), ("0s", 0), ("1m", 60_000), ("24h", 86_400_000)] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "10", "-1s", "25h", "9223372036854775807s", "1 week", "soon"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
 }
