@@ -192,10 +192,8 @@ impl Reader<'_> {
                 self.seen.push(name.to_owned());
                 self.single(name, value);
             }
-        } else if self.is_extra(name) {
-            self.note_extra(name);
         } else {
-            self.unknown(name);
+            self.other(name);
         }
     }
 
@@ -245,10 +243,8 @@ impl Reader<'_> {
                 Field::Number(number) => self.single(name, &number),
                 _ => self.wrong_type(name, "a whole number"),
             }
-        } else if self.is_extra(name) {
-            self.note_extra(name);
         } else {
-            self.unknown(name);
+            self.other(name);
         }
     }
 
@@ -347,13 +343,11 @@ impl Reader<'_> {
         }
     }
 
-    fn is_extra(&self, name: &str) -> bool {
-        self.parameters.extra.iter().any(|extra| extra == name)
-    }
-
-    fn note_extra(&mut self, name: &str) {
+    fn other(&mut self, name: &str) {
         let extra = &mut self.reading.selection.extra;
-        if !extra.iter().any(|known| known == name) {
+        if !self.parameters.extra.iter().any(|known| known == name) {
+            self.unknown(name);
+        } else if !extra.iter().any(|known| known == name) {
             extra.push(name.to_owned());
         }
     }
