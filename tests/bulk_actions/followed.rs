@@ -40,16 +40,16 @@ fn acting(
     })
 }
 
-fn in_progress(processed: u64) -> Option<Vec<u8>> {
+fn in_progress(processed: u64) -> Vec<u8> {
     let action =
         json!({"actionId": "ba_1", "kind": "cancel", "state": "IN_PROGRESS", "total": 2, "processed": processed});
-    Some(answer("200 OK", &action.to_string()))
+    answer("200 OK", &action.to_string())
 }
 
-fn finished(total: u64) -> Option<Vec<u8>> {
+fn finished(total: u64) -> Vec<u8> {
     let action = json!({"actionId": "ba_1", "kind": "cancel", "state": "FINISHED", "total": total, "processed": total,
                         "createdAt": 1, "completedAt": 2, "filter": {"label": ["a"]}});
-    Some(answer("200 OK", &action.to_string()))
+    answer("200 OK", &action.to_string())
 }
 
 fn start(upstream: &Upstream) -> Guard {
@@ -67,7 +67,7 @@ fn it_is_followed_through_errors_to_its_end() {
         0 => Some(answer("500 Internal Server Error", r#"{"error":"no"}"#)),
         1 => None,
         2 => Some(answer("200 OK", "what?")),
-        _ => finished(2),
+        _ => Some(finished(2)),
     });
     let guard = start(&upstream);
     assert_eq!(cancel(&guard, "label=a&count=5&async=true").text(), STARTED);
@@ -95,10 +95,9 @@ fn it_is_followed_through_errors_to_its_end() {
 
 #[test]
 fn a_token_that_stays_in_the_query_is_asked_with_as_well() {
-    let upstream = acting(
-        STARTED,
-        |question, _| if question == 0 { in_progress(1) } else { finished(2) },
-    );
+    let upstream = acting(STARTED, |question, _| {
+        Some(if question == 0 { in_progress(1) } else { finished(2) })
+    });
     let guard = start(&upstream);
     let target = format!("/v2/messages?label=a&count=5&async=true&qstash_token={SECRET}");
     request(guard.address, "DELETE", &target, &["Upstash-Header-Forward: true"], b"");
@@ -114,7 +113,7 @@ fn a_token_that_stays_in_the_query_is_asked_with_as_well() {
 
 #[test]
 fn an_end_with_more_than_was_allowed_is_an_overrun() {
-    let upstream = acting(STARTED, |_, _| finished(9));
+    let upstream = acting(STARTED, |_, _| Some(finished(9)));
     let guard = start(&upstream);
     assert_eq!(cancel(&guard, "label=a&count=5&async=true").status(), 202);
     let record = finish(&guard);
@@ -137,7 +136,7 @@ fn an_end_with_more_than_was_allowed_is_an_overrun() {
 
 #[test]
 fn a_cancel_overruns_once_whoever_tells_it() {
-    let upstream = acting(r#"{"cancelled":9,"actionId":"ba_1"}"#, |_, _| finished(9));
+    let upstream = acting(r#"{"cancelled":9,"actionId":"ba_1"}"#, |_, _| Some(finished(9)));
     let guard = start(&upstream);
     cancel(&guard, "label=a&count=5&async=true");
     finish(&guard);
@@ -147,10 +146,9 @@ fn a_cancel_overruns_once_whoever_tells_it() {
 
 #[test]
 fn an_overrun_after_a_reload_closes_the_policy_in_force() {
-    let upstream = acting(
-        STARTED,
-        |question, _| if question < 2 { in_progress(1) } else { finished(9) },
-    );
+    let upstream = acting(STARTED, |question, _| {
+        Some(if question < 2 { in_progress(1) } else { finished(9) })
+    });
     let guard = start(&upstream);
     cancel(&guard, "label=a&count=5&async=true");
     guard.signal("HUP");
@@ -168,7 +166,7 @@ fn an_overrun_after_a_reload_closes_the_policy_in_force() {
 
 #[test]
 fn what_more_went_at_the_end_is_charged() {
-    let upstream = acting(STARTED, |_, _| finished(60));
+    let upstream = acting(STARTED, |_, _| Some(finished(60)));
     let yaml = "rate_limits: [{name: volume, applies_to: [messages.bulk_cancel], per: global, unit: messages, rate: 1/h, burst: 100}]\n";
     let guard = Guard::start(&upstream.url(), yaml);
     cancel(&guard, "label=a&count=5&async=true");
@@ -184,7 +182,7 @@ fn what_more_went_at_the_end_is_charged() {
 fn an_id_that_is_none_is_not_asked_for() {
     for id in ["..", "../messages", "a/b", "a?b", "%2e%2e", "a\\r\\nX: y", "ä"] {
         let started: &'static str = format!(r#"{{"cancelled":2,"actionId":"{id}"}}"#).leak();
-        let upstream = acting(started, |_, _| finished(2));
+        let upstream = acting(started, |_, _| Some(finished(2)));
         let guard = start(&upstream);
         cancel(&guard, "label=a&count=5&async=true");
         let record = finish(&guard);
@@ -193,7 +191,7 @@ fn an_id_that_is_none_is_not_asked_for() {
         assert_eq!(upstream.requests().len(), 1, "{id}");
     }
     let echo: &'static str = format!(r#"{{"cancelled":2,"actionId":"x{SECRET}"}}"#).leak();
-    let upstream = acting(echo, |_, _| finished(2));
+    let upstream = acting(echo, |_, _| Some(finished(2)));
     let guard = start(&upstream);
     cancel(&guard, "label=a&count=5&async=true");
     assert_eq!(guard.records_of("outcome")[0]["result"], "completed");
@@ -203,7 +201,7 @@ fn an_id_that_is_none_is_not_asked_for() {
 #[test]
 fn so_many_are_followed_at_a_time_and_no_more() {
     const MOST: usize = 256;
-    let upstream = acting(STARTED, |_, _| in_progress(1));
+    let upstream = acting(STARTED, |_, _| Some(in_progress(1)));
     let guard = Guard::start(
         &upstream.url(),
         &format!("{UNLIMITED}audit: {{durability: buffered}}\n"),

@@ -8,6 +8,7 @@ mod simulated;
 #[path = "../support/mod.rs"]
 mod support;
 mod uncertain;
+mod waiting;
 
 use support::{Answer, Guard, request};
 

@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    fn check(record: Value) -> Option<String> {
+    fn check(record: &Value) -> Option<String> {
         let mut whole =
             json!({"seq": 1, "time": "", "event": "outcome", "prev": "", "operation": "messages.bulk_cancel"});
         whole
@@ -102,36 +102,36 @@ mod tests {
 
     #[test]
     fn what_is_known_of_a_cancel_says_where_to_look() {
-        let selection = |selection: Value| check(json!({"selection": selection})).unwrap();
-        let filters = |filters: Value| selection(json!({"kind": "filter", "filters": filters}));
+        let selection = |selection: &Value| check(&json!({"selection": selection})).unwrap();
+        let filters = |filters: &Value| selection(&json!({"kind": "filter", "filters": filters}));
         let since = "fromDate=1795540500000";
         assert_eq!(
-            check(json!({"action_id": "ba 1/"})).unwrap(),
+            check(&json!({"action_id": "ba 1/"})).unwrap(),
             "GET /v2/bulkActions/ba%201%2F"
         );
-        assert_eq!(selection(json!({"ids": ["msg_1"]})), "GET /v2/messages/msg_1");
+        assert_eq!(selection(&json!({"ids": ["msg_1"]})), "GET /v2/messages/msg_1");
         for ids in [json!(["msg_1", "msg_2"]), json!([".."])] {
             assert_eq!(
-                selection(json!({ "ids": ids })),
+                selection(&json!({ "ids": ids })),
                 format!("GET /v2/logs?state=CANCELLED&{since}")
             );
         }
         assert_eq!(
-            filters(json!({"label": ["nightly", "a&b"], "queueName": ["q"]})),
+            filters(&json!({"label": ["nightly", "a&b"], "queueName": ["q"]})),
             format!("GET /v2/logs?state=CANCELLED&label=nightly&label=a%26b&queueName=q&{since}")
         );
         // What the logs cannot be asked for.
         for filters in [
-            filters(json!({"host": ["example.com"]})),
-            filters(json!({"queueName": ["a", "b"]})),
-            filters(json!({"label": ["cut…"]})),
-            selection(json!({"kind": "all"})),
-            check(json!({})).unwrap(),
+            filters(&json!({"host": ["example.com"]})),
+            filters(&json!({"queueName": ["a", "b"]})),
+            filters(&json!({"label": ["cut…"]})),
+            selection(&json!({"kind": "all"})),
+            check(&json!({})).unwrap(),
         ] {
             assert_eq!(filters, "GET /v2/bulkActions");
         }
         let workflows = json!({"operation": "workflows.bulk_cancel", "selection": {"ids": ["wfr_1"]}});
-        assert_eq!(check(workflows).unwrap(), "GET /v2/workflows/bulkActions");
-        assert_eq!(check(json!({"operation": "dlq.bulk_delete"})), None);
+        assert_eq!(check(&workflows).unwrap(), "GET /v2/workflows/bulkActions");
+        assert_eq!(check(&json!({"operation": "dlq.bulk_delete"})), None);
     }
 }
