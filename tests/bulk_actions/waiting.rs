@@ -135,6 +135,8 @@ fn judged(snapshot: &Arc<Snapshot>, query: &str) -> Judged {
         selected: ruling.kind.map(|kind| Selected {
             selection: reading.selection,
             kind,
+            cap: ruling.cap,
+            listed: None,
         }),
         ruling,
         origin: Origin {
