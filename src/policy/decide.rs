@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::callers::Caller;
-use super::caps::Cap;
+use super::guarded_cap::GuardedCap;
 use super::nearest::nearest;
 use super::permit::Verdict;
 use super::refusal::{Code, Refusal, Violation};
@@ -116,13 +116,13 @@ fn cap(
     limits: &BulkCancel,
     is_bounded: bool,
     selection: &Selection,
-) -> Option<Cap> {
+) -> Option<GuardedCap> {
     if operation != Operation::MessagesBulkCancel || !policy.enforces_caps() || limits.kind(selection) == Kind::Ids {
         return None;
     }
     let fills = is_bounded && limits.require_cap && policy.fills_missing_caps();
     let count = selection.count.or(fills.then_some(limits.max_count))?;
-    Some(Cap {
+    Some(GuardedCap {
         count,
         max_message_ids: limits.max_message_ids.min(MAX_MESSAGE_IDS),
     })

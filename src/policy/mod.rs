@@ -2,8 +2,8 @@
 
 mod bounds;
 mod callers;
-mod caps;
 mod decide;
+mod guarded_cap;
 mod judge;
 mod nearest;
 mod permit;
@@ -14,8 +14,8 @@ mod ruling;
 mod settings;
 
 pub use callers::{Caller, Callers};
-pub use caps::{Cap, CapEnforcedBy, Caps, OnMissingCap};
 pub use decide::{Asked, Context, decide, malformed_selection, not_resolvable};
+pub use guarded_cap::{CapEnforcedBy, Caps, GuardedCap, OnMissingCap};
 pub use judge::{Judgement, Request, judge};
 pub use permit::{Permit, Verdict};
 pub use refusal::{Code, Refusal, Violation};

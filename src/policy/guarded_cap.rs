@@ -35,7 +35,7 @@ pub enum OnMissingCap {
 
 /// The cap of one cancel, which the guard enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cap {
+pub struct GuardedCap {
     /// The most messages that it may take.
     pub count: u64,
     /// The most ids of one request to the upstream.
