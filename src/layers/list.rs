@@ -16,7 +16,7 @@ use super::exchange::Reply;
 use super::linger::linger_unread;
 use super::passage::{Judged, Listed};
 use crate::audit::SelectionRecord;
-use crate::policy::{Cap, Refusal, not_resolvable};
+use crate::policy::{GuardedCap, Refusal, not_resolvable};
 use crate::upstream::{Client, Lent, ListError, list};
 
 /// Layer of [`List`].
@@ -70,21 +70,19 @@ where
         // A task of its own sees the client leave, and can still say so in the trail.
         let task = self.layer.tasks.spawn(run(inner, client, judged, cap, answer));
         Either::Right(Box::pin(async move {
-            match (answered.await, task) {
-                (Ok(reply), _) => Ok(reply),
-                // It panicked, and nothing was sent: what stands above records a panic.
-                (Err(_), task) => match task.await {
-                    Err(error) => resume_unwind(error.into_panic()),
-                    Ok(()) => std::future::pending().await,
-                },
+            if let Ok(reply) = answered.await {
+                return Ok(reply);
             }
+            // The task panicked before anything was sent: what stands above records that of a panic.
+            let panic = task.await.err().and_then(|error| error.try_into_panic().ok());
+            resume_unwind(panic.unwrap_or_else(|| Box::new("the listing was stopped")))
         }))
     }
 }
 
 /// Lists, and hands the request on with what was found. A client that leaves ends the listing: nobody waits for what it
 /// would cancel, and a client that asks again would have it cancelled twice.
-async fn run<S>(mut inner: S, client: Client, mut judged: Judged, cap: Cap, mut answer: oneshot::Sender<Reply>)
+async fn run<S>(mut inner: S, client: Client, mut judged: Judged, cap: GuardedCap, mut answer: oneshot::Sender<Reply>)
 where
     S: Service<Judged, Response = Reply, Error = Infallible>,
 {

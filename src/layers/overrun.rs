@@ -6,7 +6,7 @@ use super::answer::Answered;
 use super::guarded::Guarded;
 use super::passage::Selected;
 use crate::audit::{Event, Record, SelectionRecord, Trail};
-use crate::policy::{Mode, Overrun, TrustedCap};
+use crate::policy::{Cap, Mode, Overrun};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::Kind;
 use crate::telemetry::Metrics;
@@ -53,11 +53,11 @@ impl Overruns {
         }
     }
 
-    fn close(&self, operation: Operation, cap: TrustedCap) {
+    fn close(&self, operation: Operation, cap: Cap) {
         let OfOperation { count, ids_in_body } = &self.0[operation.index()];
         match cap {
-            TrustedCap::Count => count.store(true, Ordering::SeqCst),
-            TrustedCap::IdsInBody => ids_in_body.store(true, Ordering::SeqCst),
+            Cap::Count => count.store(true, Ordering::SeqCst),
+            Cap::IdsInBody => ids_in_body.store(true, Ordering::SeqCst),
         }
     }
 }
@@ -108,7 +108,7 @@ impl Guarded {
         self.overran = true;
         let snapshot = &self.origin.snapshot;
         // What was listed goes by ids in the query.
-        let cap = TrustedCap::of(&selected.selection).filter(|_| selected.listed.is_none());
+        let cap = Cap::of(&selected.selection).filter(|_| selected.listed.is_none());
         if let Some(cap) = cap {
             snapshot.overruns.close(self.operation, cap);
         }

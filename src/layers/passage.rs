@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::exchange::{Origin, Subject};
 use crate::audit::SelectionRecord;
-use crate::policy::{Cap, Permit, Ruling, Verdict, Violation};
+use crate::policy::{GuardedCap, Permit, Ruling, Verdict, Violation};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{Kind, Selection};
 use crate::upstream::Upload;
@@ -62,7 +62,7 @@ pub struct Selected {
     /// Its kind under the policy.
     pub kind: Kind,
     /// The cap that the guard enforces, where it does.
-    pub cap: Option<Cap>,
+    pub cap: Option<GuardedCap>,
     /// What was found then.
     pub listed: Option<Listed>,
 }

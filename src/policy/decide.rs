@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::callers::Caller;
-use super::caps::Cap;
+use super::caps::Overrun;
+use super::guarded_cap::GuardedCap;
 use super::nearest::nearest;
-use super::overrun::Overrun;
 use super::permit::Verdict;
 use super::refusal::{Code, Refusal, Violation};
 use super::rules::{Applied, Effect, Facts, Tried};
@@ -123,13 +123,13 @@ fn cap(
     limits: &BulkCancel,
     is_bounded: bool,
     selection: &Selection,
-) -> Option<Cap> {
+) -> Option<GuardedCap> {
     if operation != Operation::MessagesBulkCancel || !policy.enforces_caps() || limits.kind(selection) == Kind::Ids {
         return None;
     }
     let fills = is_bounded && limits.require_cap && policy.fills_missing_caps();
     let count = selection.count.or(fills.then_some(limits.max_count))?;
-    Some(Cap {
+    Some(GuardedCap {
         count,
         max_message_ids: limits.max_message_ids.min(MAX_MESSAGE_IDS),
     })

@@ -1,9 +1,9 @@
 //! One whole request judged at once, as `explain` and the tests do; the layers take the same two steps, [`route()`] and
 //! [`decide()`], since between them they read a body.
 
-use super::caps::Cap;
+use super::caps::Overrun;
 use super::decide::{Asked, Context, decide};
-use super::overrun::Overrun;
+use super::guarded_cap::GuardedCap;
 use super::permit::Verdict;
 use super::refusal::Refusal;
 use super::route::{Route, Routed, route};
@@ -40,7 +40,7 @@ pub struct Judgement {
     /// The kind of the selection, under the limits that it was held against; `None` where it was not read.
     pub kind: Option<Kind>,
     /// The cap that the guard itself enforces, where it does.
-    pub cap: Option<Cap>,
+    pub cap: Option<GuardedCap>,
     /// The verdict, rate limits left out. Its refusal names the rule that refused.
     pub verdict: Verdict,
     /// The rule that decided, if one did: also where it let the request through.

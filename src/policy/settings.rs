@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::callers::Callers;
-use super::caps::{Caps, OnMissingCap};
+use super::guarded_cap::{Caps, OnMissingCap};
 use super::rules::Rules;
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{Kind, MESSAGE_FILTERS, Parameters, Selection};

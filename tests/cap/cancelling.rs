@@ -1,11 +1,14 @@
 //! What is sent in the place of a cancel, and what is said when not all of it goes well.
 
+use std::process::Stdio;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::script::{asked, cancelling, done, serving, waiting};
 use crate::support::upstream::answer;
-use crate::support::{Answer, Guard, Upstream, assert_forwarded, refusal, request};
-use crate::{GUARDED, TOKEN, cancelled, delete, start};
+use crate::support::{Answer, Folder, Guard, Upstream, assert_forwarded, refusal};
+use crate::{GUARDED, cancelled, delete, start};
 
 const CHUNKS_OF_TWO: &str = "policy: {bulk_cancel: {cap_enforced_by: guard, max_message_ids: 2}}\nrate_limits: []\n";
 
@@ -33,8 +36,8 @@ fn ids_go_in_chunks_and_are_summed_up() {
 
 #[test]
 fn the_intent_is_on_disk_before_the_first_cancel() {
-    let trail = std::sync::Arc::new(std::sync::Mutex::new(std::path::PathBuf::new()));
-    let path = std::sync::Arc::clone(&trail);
+    let trail = Arc::new(std::sync::Mutex::new(std::path::PathBuf::new()));
+    let path = Arc::clone(&trail);
     let upstream = cancelling(vec![waiting(0..3)], move |_, request| {
         let text = std::fs::read_to_string(&*path.lock().unwrap()).unwrap();
         let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
@@ -267,25 +270,13 @@ fn what_the_policy_refuses_lists_nothing() {
 #[test]
 fn a_trail_that_cannot_be_written_cancels_nothing() {
     let upstream = serving(vec![waiting(0..3)]);
-    let yaml = format!("{GUARDED}audit: {{path: /dev/full}}\n");
-    let folder = std::sync::Arc::new(crate::support::Folder::new());
-    let command = Guard::command(
-        &folder,
-        &upstream.url(),
-        &format!("{yaml}").replace("/dev/full", "audit/audit.jsonl"),
-    );
-    let guard = Guard::spawn(folder, command);
-    // A folder in the place of the file: it cannot be opened anew.
-    let path = guard.trail_path();
-    std::fs::rename(&path, path.with_extension("moved")).unwrap();
-    std::fs::create_dir(&path).unwrap();
-    guard.signal("HUP");
-    guard.wait_until("a failing trail", || {
-        let answer = request(guard.address, "DELETE", "/v2/messages?label=a&count=2", &[TOKEN], b"");
-        answer.code() == "audit_unavailable"
-    });
-    let sent = cancelled(&upstream).len();
+    let folder = Arc::new(Folder::new());
+    let mut command = Guard::command(&folder, &upstream.url(), &format!("{GUARDED}audit: {{path: \"-\"}}\n"));
+    command.stdout(Stdio::piped());
+    let mut guard = Guard::spawn_with_stdout(folder, command);
+    // Nobody reads the trail any more.
+    drop(guard.child.stdout.take());
     let answer = delete(&guard, "/v2/messages?label=a&count=2");
     refusal(&answer, 503, &["audit_unavailable"]);
-    assert_eq!(cancelled(&upstream).len(), sent);
+    assert_eq!(upstream.request().line(), "GET /v2/logs?count=100&label=a HTTP/1.1");
 }

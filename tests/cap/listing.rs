@@ -139,18 +139,12 @@ fn the_body_of_an_older_client_is_listed_too() {
 fn an_entry_that_lacks_what_is_needed_refuses_the_cancel() {
     let upstream = serving(vec![waiting(0..3)]);
     let guard = start(&upstream);
-    for filter in ["flowControlKey", "callerIp&label=a", "callerIP&label=a"] {
+    for name in ["flowControlKey", "callerIp", "callerIP"] {
         let (before, requests) = (guard.records().len(), upstream.requests().len());
-        let target = format!("/v2/messages?count=2&{}", filter.replacen("&", "=x&", 1));
-        let target = if target.contains("=x") {
-            target
-        } else {
-            format!("{target}=x")
-        };
+        let target = format!("/v2/messages?count=2&label=a&{name}=x");
         let answer = delete(&guard, &target);
         let record = assert_denied(&guard, before, &answer, 403, &["filter_not_resolvable"]);
         assert_eq!(record["selection"]["count"], 2);
-        let name = filter.split('&').next().unwrap();
         assert!(answer.text().contains(&format!("`{name}`")), "{answer:?}");
         assert_eq!(upstream.requests().len(), requests + 1, "one page was asked for");
     }
@@ -232,7 +226,9 @@ fn a_page_that_is_too_long_is_asked_for_again_with_fewer_entries() {
         let begin: usize = parameter(request, "cursor").map_or(0, |cursor| cursor.parse().unwrap());
         let end = (begin + size).min(10);
         let mut entries = waiting(begin..end);
-        entries.iter_mut().for_each(|entry| entry["body"] = body.clone().into());
+        for entry in &mut entries {
+            entry["body"] = body.clone().into();
+        }
         page(&entries, (end < 10).then(|| end.to_string()).as_deref())
     });
     let guard = start(&upstream);

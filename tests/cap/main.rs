@@ -41,7 +41,7 @@ fn cancelled(upstream: &Upstream) -> Vec<Vec<String>> {
                 .strip_prefix("DELETE /v2/messages?messageIds=")
                 .and_then(|rest| rest.strip_suffix(" HTTP/1.1"))
                 .unwrap_or_else(|| panic!("no cancel by ids: {line}"));
-            assert!(!ids.contains(['&', '?', '%', '#']), "{line}");
+            assert!(!ids.contains(['&', '?', '#']), "{line}");
             assert!(request.body.is_empty(), "{request:?}");
             assert!(request.header("content-length").is_empty(), "{request:?}");
             ids.split(',').map(str::to_owned).collect()

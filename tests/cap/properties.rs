@@ -220,7 +220,7 @@ fn assert_cancels(ids: &[String], most: usize) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_sent_is_selected_and_never_more_than_count(wanted in wanted(), pages in pages(), most in 1..5_usize) {
@@ -257,6 +257,11 @@ proptest! {
             }
         }
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_an_upstream_calls_an_id_a_cancel_means_it_alone(ids in vec(id(), 0..40), count in 1..20_u64, most in 1..8_usize) {

@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::layers::classify::has_method_override;
 use crate::layers::passage::Selected;
 use crate::limits::{Charge, Limiter, Unit};
-use crate::policy::{self, Caller, Cap, Code, Ruling, Tried, Verdict};
+use crate::policy::{self, Caller, Code, GuardedCap, Ruling, Tried, Verdict};
 use crate::qstash::listing;
 use crate::qstash::operation::Operation;
 
@@ -100,7 +100,7 @@ pub(super) fn judge(
 
 /// What the guard would ask for, redacted as targets are, and how many it would cancel.
 fn listing(selected: &Selected) -> Option<(String, u64)> {
-    let Cap { count, .. } = selected.cap?;
+    let GuardedCap { count, .. } = selected.cap?;
     let target = listing::target(&selected.selection, None, listing::PAGE, None);
     Some((redact::target(&target, Operation::MessagesBulkCancel), count))
 }
