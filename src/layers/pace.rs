@@ -20,7 +20,7 @@ pub(super) struct Pace {
 impl Pace {
     /// The one that every bulk action is followed at: about 65 questions in an hour.
     pub(super) const HOUR: Pace = Pace {
-        first: Duration::from_millis(500),
+        first: Duration::from_secs(1),
         longest: Duration::from_mins(1),
         refused: Duration::from_mins(5),
         total: Duration::from_hours(1),
@@ -55,11 +55,11 @@ mod tests {
     #[test]
     fn the_first_question_comes_soon_and_the_last_after_an_hour() {
         let at = questions(|_| false);
-        let seconds: Vec<f64> = at.iter().map(Duration::as_secs_f64).collect();
-        assert_eq!(seconds[..8], [0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 63.5, 123.5]);
+        let seconds: Vec<u64> = at.iter().map(Duration::as_secs).collect();
+        assert_eq!(seconds[..8], [1, 3, 7, 15, 31, 63, 123, 183]);
         assert_eq!(at.last(), Some(&Pace::HOUR.total));
         assert!(at.windows(2).all(|pair| pair[1] <= pair[0] + Pace::HOUR.longest));
-        assert_eq!(at.len(), 66);
+        assert_eq!(at.len(), 65);
     }
 
     #[test]
@@ -71,7 +71,7 @@ mod tests {
             "{last:?}"
         );
         // One refusal among other answers ends nothing before that.
-        assert_eq!(questions(|question| question == 3).len(), 66);
+        assert_eq!(questions(|question| question == 3).len(), 65);
     }
 
     #[test]

@@ -4,11 +4,13 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use socket2::SockRef;
 
 use crate::support::upstream::answer;
-use crate::support::{Guard, RawRequest, Upstream, assert_denied, redacted, request};
+use crate::support::{Gate, Guard, RawRequest, Upstream, assert_denied, redacted, request};
 use crate::{SECRET, UNLIMITED, assert_no_secret, cancel};
 
 const STARTED: &str = r#"{"cancelled":2,"actionId":"ba_1"}"#;
@@ -66,7 +68,6 @@ fn it_is_followed_through_errors_to_its_end() {
     let upstream = acting(STARTED, |question, _| match question {
         0 => Some(answer("500 Internal Server Error", r#"{"error":"no"}"#)),
         1 => None,
-        2 => Some(answer("200 OK", "what?")),
         _ => Some(finished(2)),
     });
     let guard = start(&upstream);
@@ -82,7 +83,7 @@ fn it_is_followed_through_errors_to_its_end() {
     }
     insta::assert_snapshot!("finished", redacted(&record));
     let questions = upstream.requests().split_off(1);
-    assert_eq!(questions.len(), 4, "{questions:#?}");
+    assert_eq!(questions.len(), 3, "{questions:#?}");
     for question in &questions {
         assert_eq!(question.line(), "GET /v2/bulkActions/ba_1 HTTP/1.1");
         assert_eq!(question.header("authorization"), [format!("Bearer {SECRET}")]);
@@ -109,6 +110,33 @@ fn a_token_that_stays_in_the_query_is_asked_with_as_well() {
         assert_eq!(question.target(), "/v2/bulkActions/ba_1");
     }
     assert_no_secret(&guard);
+}
+
+#[test]
+fn an_answer_that_is_none_is_asked_for_again_and_a_compressed_one_is_read() {
+    let upstream = acting(STARTED, |question, _| {
+        if question == 0 {
+            return Some(answer("200 OK", r#"{"total":9,"processed":9}"#));
+        }
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(br#"{"state":"FINISHED","total":4,"processed":3}"#)
+            .unwrap();
+        let body = gzip.finish().unwrap();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        Some([head.into_bytes(), body].concat())
+    });
+    let guard = start(&upstream);
+    cancel(&guard, "label=a&count=5&async=true");
+    let record = finish(&guard);
+    assert_eq!((&record["total"], &record["processed"]), (&json!(4), &json!(3)));
+    assert_eq!(
+        guard.records_of("cap_overrun").len(),
+        0,
+        "what has no state is no bulk action"
+    );
 }
 
 #[test]
@@ -146,13 +174,19 @@ fn a_cancel_overruns_once_whoever_tells_it() {
 
 #[test]
 fn an_overrun_after_a_reload_closes_the_policy_in_force() {
-    let upstream = acting(STARTED, |question, _| {
-        Some(if question < 2 { in_progress(1) } else { finished(9) })
+    let reloaded = Gate::default();
+    let upstream = acting(STARTED, {
+        let reloaded = reloaded.clone();
+        move |_, _| {
+            reloaded.pass();
+            Some(finished(9))
+        }
     });
     let guard = start(&upstream);
     cancel(&guard, "label=a&count=5&async=true");
     guard.signal("HUP");
-    guard.wait_for("policy_loaded", 1);
+    guard.wait_for_metric(r#"qstash_guard_policy_reloads_total{result="loaded"}"#, 1);
+    reloaded.open();
     finish(&guard);
     let records = guard.records().len();
     assert_denied(
