@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::audit::{Event, Record, StartFault, Trail, TrailError};
 use crate::config::{Settings, Watched};
 use crate::layers::exchange::Snapshot;
+use crate::layers::follow::MOST_FOLLOWED;
 use crate::layers::suppressed::Suppressed;
 use crate::server::admin::Admin;
 use crate::server::{BindError, Connections, Drain, Listeners};
@@ -116,6 +117,7 @@ impl Guard {
         let slots = Arc::new(Semaphore::new(
             settings.resources.max_connections.min(Semaphore::MAX_PERMITS),
         ));
+        let followed = Arc::new(Semaphore::new(MOST_FOLLOWED));
         let address = listeners.address;
         let mut threads = Vec::new();
         for (core, socket) in listeners.sockets.into_iter().enumerate() {
@@ -134,6 +136,8 @@ impl Guard {
                 suppressed: Arc::clone(&suppressed),
                 tasks: tasks.clone(),
                 path_prefix: settings.listen.path_prefix.as_str().into(),
+                stopping: drain.token(),
+                followed: Arc::clone(&followed),
                 max_inspected_body: resources.max_inspected_body,
                 body_idle: resources.body_idle_timeout,
             };

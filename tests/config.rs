@@ -99,13 +99,42 @@ mod defaults {
             .map(|w| w.render(&loaded.source, false))
             .collect();
         insta::assert_snapshot!(warnings.join("\n"), @r##"
-        warning: hosted QStash has ignored `count` on filter cancels since September 2026; only messageIds bound a cancel there
+        warning: hosted QStash has ignored `count` on filter cancels since September 2026, and nothing else would enforce it; write `guard` or `auto`
          --> guard.yaml:3:22
           |
         3 |     cap_enforced_by: qstash
           |                      ^^^^^^
         "##);
-        assert!(valid("upstream: {url: http://127.0.0.1:8080}\n").warnings.is_empty());
+        for text in [
+            "",
+            "policy: {bulk_cancel: {cap_enforced_by: guard}}\n",
+            "policy: {bulk_cancel: {cap_enforced_by: qstash}}\nupstream: {url: http://127.0.0.1:8080}\n",
+        ] {
+            assert!(valid(text).warnings.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_warning_of_the_hosted_service_follows_the_upstream_of_the_command_line() {
+        let hosted = "https://qstash-us-east-1.upstash.io";
+        for (text, upstream, warned) in [
+            (
+                "policy: {bulk_cancel: {cap_enforced_by: qstash}}\n",
+                "http://127.0.0.1:8080",
+                false,
+            ),
+            (
+                "policy: {bulk_cancel: {cap_enforced_by: qstash}}\nupstream: {url: http://127.0.0.1:8080}\n",
+                hosted,
+                true,
+            ),
+            ("policy: {bulk_cancel: {cap_enforced_by: guard}}\n", hosted, false),
+            ("upstream: {url: http://127.0.0.1:8080}\n", hosted, false),
+        ] {
+            let mut loaded = valid(text);
+            loaded.set_upstream(upstream).expect("a URL");
+            assert_eq!(loaded.warnings.len(), usize::from(warned), "{text} {upstream}");
+        }
     }
 }
 
@@ -284,7 +313,7 @@ mod policy {
         unguardable_operation: "policy:\n  operations:\n    dlq.bulk_delete: guard\n";
         operations_as_a_list: "policy:\n  operations: [keys.rotate]\n";
         unknown_filter: "policy:\n  bulk_cancel:\n    narrowing_filters: [queueNames, fromDate]\n    extra_parameters: [count]\n";
-        not_available: "policy:\n  bulk_cancel: {cap_enforced_by: guard, on_missing_cap: apply_max_count}\nlisten: {path_prefix: /qstash, tls: {certificate: a}}\nrate_limit_store: {url: \"redis://:hunter2@store\", timeout: 1s}\naudit: {follow_bulk_actions: true}\n";
+        not_available: "policy:\n  bulk_cancel: {cap_enforced_by: qstash, on_missing_cap: apply_max_count}\nlisten: {path_prefix: /qstash, tls: {certificate: a}}\nrate_limit_store: {url: \"redis://:hunter2@store\", timeout: 1s}\naudit: {rotate: {compress: true}}\n";
     }
 }
 

@@ -42,6 +42,15 @@ pub(super) fn snapshot(settings: &Settings, present: Option<&Snapshot>) -> Snaps
             Some(present) => present.limits.renewed(limits),
         }),
         record_all: settings.audit.record == Recorded::All,
+        follow_bulk_actions: settings.audit.follow_bulk_actions,
+        overruns: match present {
+            None => Arc::default(),
+            // The same one, so that a cancel of the policy before that overruns its cap now is not overlooked.
+            Some(present) => {
+                present.overruns.forget();
+                Arc::clone(&present.overruns)
+            }
+        },
     }
 }
 
@@ -220,7 +229,12 @@ impl Reloader {
         } else {
             format!("; limits that begin with full buckets: {}", anew.join(", "))
         };
-        let detail = format!("{cause}; {change}{}{anew}{rest}", rehearsal(&settings));
+        let again = if present.overruns.any() {
+            "; caps that were overrun are trusted again"
+        } else {
+            ""
+        };
+        let detail = format!("{cause}; {change}{}{anew}{rest}{again}", rehearsal(&settings));
         // First the record, then the policy: no record that was judged by it stands before its own. It is owed to a trail
         // that fails, so that it comes first once the trail can be written; whoever tightens a policy is not kept from it.
         self.record(Record {

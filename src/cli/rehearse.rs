@@ -6,14 +6,16 @@ use http::header::CONTENT_ENCODING;
 use http::request;
 use jiff::Timestamp;
 
-use crate::audit::Decision;
+use crate::audit::{Decision, redact};
 use crate::config::Settings;
 use crate::layers::classify::has_method_override;
 use crate::layers::exchange::caller;
 use crate::layers::passage::Selected;
 use crate::layers::{credentials, prefix, well_formed};
-use crate::limits::{Charge, Limiter};
-use crate::policy::{self, Caller, Code, Refusal, RuleName, Ruling, Tried, Verdict};
+use crate::limits::{Charge, Limiter, Unit};
+use crate::policy::{self, Caller, Code, GuardedCap, Refusal, RuleName, Ruling, Tried, Verdict};
+use crate::qstash::listing;
+use crate::qstash::operation::Operation;
 
 /// A request, who sends it and when.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub(super) struct Rehearsed {
     pub(super) caller: Caller,
     /// What it selects, where that was read.
     pub(super) selected: Option<Selected>,
+    /// What the guard would list, redacted as targets are, and how many it would cancel, where it enforces the cap.
+    pub(super) listing: Option<(String, u64)>,
     /// What is decided.
     pub(super) decision: Decision,
     /// Why it is refused, or would be.
@@ -77,6 +81,7 @@ pub(super) fn rehearse(mut asked: Asked<'_>, settings: &Settings) -> Rehearsed {
     Rehearsed {
         head: asked.head,
         caller,
+        listing: selected.as_ref().and_then(listing),
         selected,
         decision,
         refusal,
@@ -114,6 +119,8 @@ fn judge(asked: &Asked<'_>, caller: &Caller, settings: &Settings) -> (Ruling, Op
     let selected = judgement.reading.zip(judgement.kind).map(|(reading, kind)| Selected {
         selection: reading.selection,
         kind,
+        cap: judgement.cap,
+        listed: None,
     });
     let charge = Charge {
         operation: judgement.operation,
@@ -123,13 +130,28 @@ fn judge(asked: &Asked<'_>, caller: &Caller, settings: &Settings) -> (Ruling, Op
     };
     let over_budget = match &judgement.verdict {
         Verdict::Deny(_) | Verdict::WouldDeny(..) => None,
-        Verdict::Allow(_) => Limiter::new(settings.limits.clone()).charge(charge).err(),
+        Verdict::Allow(_) => {
+            let limits = Limiter::new(settings.limits.clone());
+            // Messages are charged once they are found, which is not asked for here.
+            match judgement.cap {
+                Some(_) => limits.charge_in(Unit::Requests, charge).err(),
+                None => limits.charge(charge).err(),
+            }
+        }
     };
     let ruling = Ruling {
         verdict: judgement.verdict.and(policy.mode, over_budget),
         kind: judgement.kind,
+        cap: judgement.cap,
         rule: judgement.rule,
         rehearsed: judgement.rehearsed,
     };
     (ruling, selected, judgement.rules)
+}
+
+/// What the guard would ask for, and how many it would cancel.
+fn listing(selected: &Selected) -> Option<(String, u64)> {
+    let GuardedCap { count, .. } = selected.cap?;
+    let target = listing::target(&selected.selection, None, listing::PAGE, None);
+    Some((redact::target(&target, Operation::MessagesBulkCancel), count))
 }

@@ -20,6 +20,7 @@ use super::settings::Settings;
 use super::source::Source;
 use super::tree;
 use super::value::Context;
+use crate::policy::CapEnforcedBy;
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -79,13 +80,18 @@ impl Loaded {
     /// # Errors
     /// What is wrong with the URL, in the words that the key would get.
     pub fn set_upstream(&mut self, url: &str) -> Result<(), Faults> {
-        let text = format!("upstream: {{url: {}}}", serde_json::Value::from(url));
+        let mut text = format!("upstream: {{url: {}}}\n", serde_json::Value::from(url));
+        if self.settings.policy.caps.enforced_by == CapEnforcedBy::Qstash {
+            // So that it is warned of where this upstream does not honour it.
+            text.push_str("policy: {bulk_cancel: {cap_enforced_by: qstash}}\n");
+        }
         let given = compile("--upstream", &text, &|_| None)?;
         self.settings.policy.upstream_host = given.settings.policy.upstream_host;
         self.settings.upstream.origin = given.settings.upstream.origin;
         let of_upstream = |warning: &Warning| warning.message() == policy::HOSTED_IGNORES_COUNT;
         self.warnings.retain(|warning| !of_upstream(warning));
-        self.warnings.extend(given.warnings.into_iter().filter(of_upstream));
+        let of_this = given.warnings.into_iter().filter(of_upstream);
+        self.warnings.extend(of_this.map(Warning::without_place));
         Ok(())
     }
 

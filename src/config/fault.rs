@@ -131,6 +131,11 @@ impl Warning {
         &self.message
     }
 
+    /// The warning without its place, where that is in no file.
+    pub(super) fn without_place(self) -> Self {
+        Warning { place: None, ..self }
+    }
+
     /// The warning with the line that causes it, where the file has one.
     pub fn render(&self, source: &Source, colour: bool) -> String {
         let mut out = String::new();

@@ -88,6 +88,7 @@ impl Loaded {
             record: _, // reloaded
             max_size: _,
             keep: _,
+            follow_bulk_actions: _, // reloaded
         } = audit;
         hold!(held, audit, running.audit,
             "audit.path": sink,

@@ -2,7 +2,7 @@
 
 use serde_yaml::Spanned;
 
-use super::fault::{Fault, Warning};
+use super::fault::Fault;
 use super::source::Place;
 use super::tree::Node;
 use super::value::{CONFIGURATION, Context, Value, not_available};
@@ -123,17 +123,6 @@ impl<'c> Section<'c> {
         let Some(value) = self.get(name) else { return };
         if !is_default(&value.node.value) {
             value.fault(not_available(&value.path, default));
-        }
-    }
-
-    /// Reports what is valid and worth knowing, at a value of this section where the file has it.
-    pub(super) fn warn(&self, at: Option<&Value<'c>>, message: &str) {
-        match at {
-            Some(value) => value.warn(message),
-            None => self.context.warnings.borrow_mut().push(Warning {
-                message: message.to_owned(),
-                place: None,
-            }),
         }
     }
 

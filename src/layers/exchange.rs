@@ -9,10 +9,13 @@ use http::{HeaderMap, HeaderValue, Response, Uri, request};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
+use super::answer::Answered;
 use super::body::ReplyBody;
+use super::overrun::Overruns;
+use super::passage::Selected;
 use super::respond;
 use super::settings::Credentials;
-use crate::audit::{Decision, Event, Record, redact};
+use crate::audit::{Decision, Event, Record, SelectionRecord, redact};
 use crate::limits::Limiter;
 use crate::policy::{Caller, Callers, Policy, Refusal, RuleName};
 use crate::qstash::credential;
@@ -29,6 +32,10 @@ pub struct Snapshot {
     pub limits: Arc<Limiter>,
     /// Whether unguarded requests leave a record too.
     pub record_all: bool,
+    /// Whether bulk actions are followed to their end.
+    pub follow_bulk_actions: bool,
+    /// Which caps QStash was seen not to honour.
+    pub overruns: Arc<Overruns>,
 }
 
 /// A request on its way down.
@@ -67,6 +74,8 @@ pub struct Reply {
     pub rule: Option<RuleName>,
     /// The record to write for a refusal, once.
     pub denied: Option<Box<Record>>,
+    /// What is known of the upstream's answers, where the guard asked more than once and answers itself.
+    pub(super) answered: Option<Box<Answered>>,
 }
 
 impl Reply {
@@ -79,6 +88,7 @@ impl Reply {
             refusal: None,
             rule: None,
             denied: None,
+            answered: None,
         }
     }
 
@@ -93,12 +103,20 @@ impl Reply {
             rule: None,
             refusal: Some(Box::new(refusal)),
             denied: None,
+            answered: None,
         }
     }
 
     /// A refusal, with the record that it leaves.
     pub fn refused(subject: &Subject<'_>, operation: Operation, refusal: Refusal) -> Self {
         Reply::refused_as(Uuid::now_v7(), subject, operation, refusal)
+    }
+
+    /// Notes in the record of a denial what the request selects.
+    pub fn note_selection(&mut self, selected: Option<&Selected>) {
+        if let (Some(record), Some(selected)) = (&mut self.denied, selected) {
+            record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
+        }
     }
 
     /// The same for a request that has an id already.
@@ -113,6 +131,7 @@ impl Reply {
             rule: refusal.rule().cloned(),
             refusal: Some(Box::new(refusal)),
             denied: Some(Box::new(record)),
+            answered: None,
         }
     }
 }

@@ -1,4 +1,7 @@
 //! Charges the limits, last of all: only what the policy allows costs anything.
+//!
+//! Where the guard enforces a cancel's cap, the layer stands on both sides of the listing: requests are charged before it,
+//! messages after it, when it is known how many there are. Everything else is charged at once, in the order listed.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -9,8 +12,7 @@ use super::early::Early;
 use super::exchange::{Reply, Subject};
 use super::linger::linger_unread;
 use super::passage::{Judged, Selected};
-use crate::audit::SelectionRecord;
-use crate::limits::Charge;
+use crate::limits::{Charge, Unit};
 use crate::policy::{Ruling, Verdict};
 use crate::telemetry::Metrics;
 
@@ -19,6 +21,17 @@ use crate::telemetry::Metrics;
 pub struct LimitLayer {
     /// Where refused requests are counted.
     pub metrics: Metrics,
+    /// On which side of the listing it stands.
+    pub side: Side,
+}
+
+/// A side of the listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Above: nothing is listed yet.
+    Before,
+    /// Below.
+    After,
 }
 
 /// See the module.
@@ -26,6 +39,7 @@ pub struct LimitLayer {
 pub struct Limit<S> {
     inner: S,
     metrics: Metrics,
+    side: Side,
 }
 
 impl<S> Layer<S> for LimitLayer {
@@ -35,6 +49,7 @@ impl<S> Layer<S> for LimitLayer {
         Limit {
             inner,
             metrics: self.metrics.clone(),
+            side: self.side,
         }
     }
 }
@@ -63,11 +78,15 @@ where
         let snapshot = &judged.origin.snapshot;
         // What would be denied anyway costs nothing, in rehearsal as in earnest.
         let allowed = matches!(judged.ruling.verdict, Verdict::Allow(_));
-        let refusal = if allowed {
-            snapshot.limits.charge(charge).err()
-        } else {
-            None
+        let is_listed = judged.selected.as_ref().is_some_and(|selected| selected.cap.is_some());
+        let charged = match (self.side, is_listed) {
+            _ if !allowed => Ok(()),
+            (Side::Before, false) => snapshot.limits.charge(charge),
+            (Side::Before, true) => snapshot.limits.charge_in(Unit::Requests, charge),
+            (Side::After, true) => snapshot.limits.charge_in(Unit::Messages, charge),
+            (Side::After, false) => Ok(()),
         };
+        let refusal = charged.err();
         if let Some(limit) = refusal.as_ref().and_then(|refusal| refusal.limit()) {
             self.metrics.rate_limited(&limit.name);
         }
@@ -76,9 +95,7 @@ where
             Verdict::Deny(refusal) => {
                 let subject = Subject::of(&judged.head, &judged.origin);
                 let mut reply = Reply::refused(&subject, judged.operation, refusal);
-                if let (Some(record), Some(selected)) = (&mut reply.denied, &judged.selected) {
-                    record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
-                }
+                reply.note_selection(judged.selected.as_ref());
                 linger_unread(&judged.head.headers, judged.body);
                 Early::answered(reply)
             }

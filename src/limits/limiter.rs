@@ -131,6 +131,16 @@ impl<C: Clock + Clone> Limiter<C> {
             .try_for_each(|buckets| buckets.charge(&charge, &self.clock))
     }
 
+    /// The same for the limits of one unit alone, where what they count becomes known at different times.
+    ///
+    /// # Errors
+    /// As for [`Limiter::charge`].
+    pub fn charge_in(&self, unit: Unit, charge: Charge<'_>) -> Result<(), Refusal> {
+        self.applying(charge.operation)
+            .filter(|buckets| buckets.limit.unit == unit)
+            .try_for_each(|buckets| buckets.charge(&charge, &self.clock))
+    }
+
     /// Charges what a cancel took beyond what it was charged for, as far as the buckets hold it. Takes the charge as it
     /// was made.
     pub fn settle(&self, charge: Charge<'_>, cancelled: u64) {

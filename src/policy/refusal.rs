@@ -61,6 +61,10 @@ codes! {
     CountOverCap = "count_over_cap", 403;
     /// More ids than `max_message_ids`.
     TooManyMessageIds = "too_many_message_ids", 403;
+    /// It rests on a cap that QStash was seen not to honour.
+    CapNotHonoured = "cap_not_honoured", 403;
+    /// The guard enforces the cap, and cannot tell what a filter selects.
+    FilterNotResolvable = "filter_not_resolvable", 403;
     /// The request could never pass a limit counted in messages.
     CountOverBudget = "count_over_budget", 403;
     /// A limit is used up for now.
@@ -85,6 +89,8 @@ codes! {
     UpstreamFailed = "upstream_failed", 502;
     /// The upstream did not answer in time.
     UpstreamTimeout = "upstream_timeout", 504;
+    /// The guard enforces the cap, and its listing or one of its cancels failed.
+    CapUnresolvable = "cap_unresolvable", 502;
     /// A defect of the guard.
     InternalError = "internal_error", 500;
 }
@@ -95,7 +101,7 @@ impl Code {
     pub const fn is_denial(self) -> bool {
         !matches!(
             self,
-            Code::UpstreamUnreachable | Code::UpstreamFailed | Code::UpstreamTimeout
+            Code::UpstreamUnreachable | Code::UpstreamFailed | Code::UpstreamTimeout | Code::CapUnresolvable
         )
     }
 }

@@ -16,6 +16,15 @@ use super::selection::TOKEN_PARAMETER;
 pub struct Token(Zeroizing<Vec<u8>>);
 
 impl Token {
+    /// Whether a text holds the whole token. A token that is too short to be one is in no text.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.0.len() >= SHORTEST
+            && text
+                .as_bytes()
+                .windows(self.0.len())
+                .any(|part| part == self.0.as_slice())
+    }
+
     /// The token in `Authorization` form: `Bearer <token>`.
     pub fn to_bearer(&self) -> Zeroizing<Vec<u8>> {
         let mut value = Zeroizing::new(Vec::with_capacity(7 + self.0.len()));
@@ -30,6 +39,9 @@ impl fmt::Debug for Token {
         f.write_str("Token(…)")
     }
 }
+
+/// No token that QStash gives out is shorter, in bytes.
+const SHORTEST: usize = 16;
 
 /// The first 12 hexadecimal digits of a token's SHA-256: enough to tell tokens apart, useless to guess one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -183,6 +195,12 @@ pub fn read<'a>(
 }
 
 impl Shown<'_> {
+    /// The token shown: the bearer's, else the query's.
+    pub fn token(&self) -> Option<Token> {
+        let bearer = self.bearer.map(|token| Token(Zeroizing::new(token.to_vec())));
+        bearer.or_else(|| self.query.as_ref()?.token.clone())
+    }
+
     /// The hash of the token shown: the bearer's, else the query's.
     pub fn hash(&self) -> Option<TokenHash> {
         let query = self.query.as_ref().and_then(|pair| pair.token.as_ref());
@@ -193,6 +211,11 @@ impl Shown<'_> {
 }
 
 impl QueryToken {
+    /// The pair as it stands in the query that it was read from.
+    pub fn of<'q>(&self, query: &'q str) -> &'q str {
+        query.get(self.start..self.end).unwrap_or_default()
+    }
+
     /// The query without the pair and one `&` beside it; `None` where nothing is left. All other bytes stay.
     pub fn cut_from(&self, query: &str) -> Option<String> {
         let (before, after) = (&query[..self.start], &query[self.end..]);

@@ -30,6 +30,12 @@ pub fn is_qstash_host(host: &[u8], upstream_host: &str) -> bool {
         || (starts_with(b"qstash-") && ends_with(b".upstash.io"))
 }
 
+/// Whether a host is the hosted service's: under upstash.io, letter case and a trailing dot ignored.
+pub fn is_hosted(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    host == "upstash.io" || host.ends_with(".upstash.io")
+}
+
 /// What stands behind the first `count` non-empty segments and the slashes after them.
 fn behind_segments(path: &[u8], count: usize) -> &[u8] {
     let mut rest = path;

@@ -30,6 +30,7 @@ struct Inner {
     connections: IntGauge,
     policy_loaded: IntCounter,
     policy_rejected: IntCounter,
+    cap_overruns: IntCounter,
     tokens_moved: IntCounter,
     malformed: IntCounter,
 }
@@ -81,6 +82,10 @@ impl Metrics {
             connections: new.gauge("connections", "Client connections that are open.", None)?,
             policy_loaded: reloads.with_label_values(&["loaded"]),
             policy_rejected: reloads.with_label_values(&["rejected"]),
+            cap_overruns: new.counter(
+                "cap_overruns_total",
+                "Cancels that took more messages than count or their ids allowed.",
+            )?,
             tokens_moved: new.counter("query_tokens_moved_total", "Query tokens moved into the header.")?,
             registry,
         };
@@ -131,6 +136,11 @@ impl Metrics {
     /// A faulty configuration was refused.
     pub fn policy_rejected(&self) {
         self.0.policy_rejected.inc();
+    }
+
+    /// A cancel took more than it allowed.
+    pub fn cap_overrun(&self) {
+        self.0.cap_overruns.inc();
     }
 
     /// A query token was moved.

@@ -445,15 +445,13 @@ fn values(takes: &Value) -> Vec<Value> {
 }
 
 /// Keys whose values have a grammar of their own, or are right or wrong together with other keys: the schema takes more.
-const BEYOND_A_SCHEMA: [&str; 10] = [
+const BEYOND_A_SCHEMA: [&str; 8] = [
     "callers",
     "credentials.mode",
     "credentials.token",
     "listen.path_prefix",
     "listen.tls",
     "listen.trusted_proxies",
-    "policy.bulk_cancel.cap_enforced_by",
-    "policy.bulk_cancel.on_missing_cap",
     "policy.rules",
     "rate_limit_store",
 ];

@@ -5,7 +5,8 @@ use super::doubt::Doubt;
 use super::recorded::Recorded;
 use crate::policy::rules::Attempt;
 use crate::policy::{
-    Asked, Code, Context, Mode, Policy, Refusal, Route, Ruling, Treatment, Tried, Verdict, Violation, decide, route,
+    Asked, Code, Context, Mode, Overrun, Policy, Refusal, Route, Ruling, Treatment, Tried, Verdict, Violation, decide,
+    route,
 };
 use crate::qstash::selection::Reading;
 
@@ -74,6 +75,8 @@ fn judged(policy: &Policy, recorded: &Recorded, reading: Option<&Reading>) -> Re
         time: recorded.time,
     };
     let asked = Asked {
+        // What QStash made of a cap then says nothing of now.
+        overrun: Overrun::default(),
         operation: recorded.operation,
         method: &recorded.method,
         path: &recorded.path,

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::condition::{Condition, Failure, not_boolean, reason};
 use super::variables::{Facts, Variables, filters};
 use crate::policy::callers::Callers;
+use crate::policy::caps::Overrun;
 use crate::policy::decide::{Asked, Context};
 use crate::qstash::credential::TokenHash;
 use crate::qstash::operation::Operation;
@@ -41,6 +42,7 @@ pub(super) fn run(
             method: "DELETE",
             path: "/v2/messages",
             context: &context,
+            overrun: Overrun::default(),
         };
         let samples = if guarded(operation) {
             selections()
@@ -53,6 +55,7 @@ pub(super) fn run(
                 asked: &asked,
                 selection: selection.as_ref(),
                 kind,
+                fills_missing_caps: false,
             };
             let of = match kind {
                 Some(kind) => format!("{operation} of kind {}{with}", kind.as_str()),

@@ -21,6 +21,8 @@ pub(in crate::policy) struct Facts<'a> {
     pub(in crate::policy) selection: Option<&'a Selection>,
     /// Its kind under the policy's own limits.
     pub(in crate::policy) kind: Option<Kind>,
+    /// Whether a missing cap is filled, and so none that is missing.
+    pub(in crate::policy) fills_missing_caps: bool,
 }
 
 /// Every variable by its full name, but the single filters, which are `cancel.filters.NAME`.
@@ -73,7 +75,9 @@ pub(super) struct Variables {
 impl Variables {
     /// Those of a request.
     pub(super) fn of(facts: &Facts<'_>) -> Self {
-        let Facts { asked, selection, kind } = facts;
+        let Facts {
+            asked, selection, kind, ..
+        } = facts;
         let request = asked.context;
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
         let mut add = |name: &str, value: Box<dyn Val>| context.add_variable_as_val(name, value);
