@@ -67,6 +67,10 @@ where
     }
 
     fn call(&mut self, judged: Judged) -> Self::Future {
+        let is_listed = judged.selected.as_ref().is_some_and(|selected| selected.cap.is_some());
+        if self.side == Side::After && !is_listed {
+            return Early::below(self.inner.call(judged));
+        }
         let subject = judged.subject();
         let caller = subject.caller();
         let charge = Charge {
@@ -78,13 +82,11 @@ where
         let snapshot = &judged.origin.snapshot;
         // What would be denied anyway costs nothing, in rehearsal as in earnest.
         let allowed = matches!(judged.ruling.verdict, Verdict::Allow(_));
-        let is_listed = judged.selected.as_ref().is_some_and(|selected| selected.cap.is_some());
-        let charged = match (self.side, is_listed) {
+        let charged = match self.side {
             _ if !allowed => Ok(()),
-            (Side::Before, false) => snapshot.limits.charge(charge),
-            (Side::Before, true) => snapshot.limits.charge_in(Unit::Requests, charge),
-            (Side::After, true) => snapshot.limits.charge_in(Unit::Messages, charge),
-            (Side::After, false) => Ok(()),
+            Side::Before if is_listed => snapshot.limits.charge_in(Unit::Requests, charge),
+            Side::Before => snapshot.limits.charge(charge),
+            Side::After => snapshot.limits.charge_in(Unit::Messages, charge),
         };
         let refusal = charged.err();
         if let Some(limit) = refusal.as_ref().and_then(|refusal| refusal.limit()) {

@@ -1,9 +1,11 @@
 //! Lists the messages that a cancel selects, with the caller's own credential.
 
+use std::time::Duration;
+
 use http::header::CONTENT_ENCODING;
 use http::{Method, StatusCode};
 
-use super::client::Client;
+use super::client::{Client, SendError};
 use super::fetch::{FetchError, Lent};
 use crate::qstash::listing::{self, Collector, ListingFault, Next, Unresolvable};
 use crate::qstash::selection::Selection;
@@ -31,7 +33,7 @@ pub async fn list(client: &Client, lent: &Lent, selection: &Selection, count: u6
     let within = client.response_timeout();
     tokio::time::timeout(within, collect(client, lent, selection, count))
         .await
-        .unwrap_or_else(|_| Err(ListError::Failed(format!("it did not end within {within:?}"))))
+        .unwrap_or_else(|_| Err(ListError::Failed(late(within))))
 }
 
 async fn collect(client: &Client, lent: &Lent, selection: &Selection, count: u64) -> Result<Vec<String>, ListError> {
@@ -51,7 +53,7 @@ async fn collect(client: &Client, lent: &Lent, selection: &Selection, count: u64
             }
             Err(error) => {
                 tracing::warn!(%error, "QStash's listing failed");
-                return Err(ListError::Failed(told(&error).to_owned()));
+                return Err(ListError::Failed(told(&error)));
             }
         };
         if answer.status() != StatusCode::OK {
@@ -65,19 +67,30 @@ async fn collect(client: &Client, lent: &Lent, selection: &Selection, count: u64
         }
         match collector.take(answer.body())? {
             Next::Page(next) => cursor = Some(next),
-            Next::Done => return Ok(collector.finish()?),
+            Next::Done => break,
         }
     }
+    let ids = collector.finish()?;
+    // An upstream that echoes the token in place of an id gets it into no record.
+    if ids.iter().any(|id| lent.is_in(id)) {
+        return Err(ListingFault::Unreadable.into());
+    }
+    Ok(ids)
 }
 
 /// What a client may be told; the cause itself may name addresses.
-fn told(error: &FetchError) -> &'static str {
-    match error {
-        FetchError::Send(super::SendError::Unreachable(_)) => "QStash could not be reached",
-        FetchError::Send(super::SendError::Timeout(_)) => "QStash did not answer in time",
+fn told(error: &FetchError) -> String {
+    let told = match error {
+        FetchError::Send(SendError::Timeout(within)) => return late(*within),
+        FetchError::Send(SendError::Unreachable(_)) => "QStash could not be reached",
         FetchError::Send(_) | FetchError::Broken => "the connection to QStash broke",
         FetchError::TooLong => "one entry alone is longer than 4 MiB",
-    }
+    };
+    told.to_owned()
+}
+
+fn late(within: Duration) -> String {
+    format!("it did not end within {within:?}")
 }
 
 impl From<ListingFault> for ListError {

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
+use zeroize::Zeroizing;
 
 use super::body::{Download, Source, Upload};
 use super::client::{Client, SendError};
@@ -18,14 +19,19 @@ use crate::qstash::credential;
 pub struct Lent {
     headers: HeaderMap,
     pair: Option<String>,
+    /// What of it is secret, overwritten when it goes.
+    secrets: Vec<Zeroizing<Vec<u8>>>,
 }
 
 impl Lent {
     /// What this head lends; an Authorization header, the query's token pair, or both.
     pub fn of(head: &http::request::Parts) -> Self {
         let mut headers = HeaderMap::new();
+        let mut secrets = Vec::new();
         for line in head.headers.get_all(AUTHORIZATION) {
             let mut line = line.clone();
+            let secret = line.as_bytes().split(u8::is_ascii_whitespace).next_back();
+            secrets.extend(secret.map(|secret| Zeroizing::new(secret.to_vec())));
             line.set_sensitive(true);
             headers.append(AUTHORIZATION, line);
         }
@@ -35,10 +41,23 @@ impl Lent {
         let query = head.uri.query();
         let shown = credential::read([], query.map(str::as_bytes)).ok();
         let pair = shown.and_then(|shown| shown.query).zip(query);
+        let in_query = pair.as_ref().and_then(|(pair, _)| pair.token.as_ref());
+        let in_query = in_query.map(|token| Zeroizing::new(token.to_bearer().split_off("Bearer ".len())));
+        secrets.extend(in_query);
+        secrets.retain(|secret| secret.len() >= SHORTEST);
         Lent {
             headers,
             pair: pair.map(|(pair, query)| pair.of(query).to_owned()),
+            secrets,
         }
+    }
+
+    /// Whether a text holds a credential that was lent. One that is too short to be a token is in no text.
+    pub fn is_in(&self, text: &str) -> bool {
+        let text = text.as_bytes();
+        self.secrets
+            .iter()
+            .any(|secret| text.windows(secret.len()).any(|part| part == secret.as_slice()))
     }
 
     /// The query pair that holds the credential, as it was sent.
@@ -108,5 +127,7 @@ pub async fn whole(download: Download, most: usize) -> Result<Bytes, FetchError>
     Ok(read.freeze())
 }
 
+/// No token that QStash gives out is shorter, in bytes.
+const SHORTEST: usize = 16;
 /// How often a request of which the upstream saw nothing is tried again.
 const RETRIES: u32 = 2;

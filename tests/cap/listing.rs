@@ -341,6 +341,27 @@ fn a_token_that_stays_in_the_query_goes_with_each_request_and_nowhere_else() {
 }
 
 #[test]
+fn an_upstream_that_echoes_the_token_gets_it_into_no_record() {
+    let echoed = format!("msg_{SECRET}x");
+    let echo = echoed.clone();
+    let upstream = Upstream::answering(move |_| page(&[entry(&echo, "CREATED")], None));
+    let basic = format!("Authorization: Basic {echoed}");
+    for (header, query) in [
+        (TOKEN, ""),
+        (basic.as_str(), ""),
+        ("X: y", &format!("&qstash_token={SECRET}")),
+    ] {
+        let guard = start(&upstream);
+        let target = format!("/v2/messages?label=a&count=2{query}");
+        let answer = request(guard.address, "DELETE", &target, &[header], b"");
+        assert_unlisted(&upstream, &guard, &answer, "no page");
+        let trail = guard.records().iter().map(ToString::to_string).collect::<String>();
+        let (_, log) = guard.stop();
+        assert!(![answer.text(), trail, log].concat().contains(SECRET));
+    }
+}
+
+#[test]
 fn the_upstreams_words_and_the_token_stay_out_of_trail_and_log() {
     let upstream = Upstream::answering(|_| answer("500 No", &format!("{{\"error\":\"{SECRET}\"}}")));
     let guard = start(&upstream);
