@@ -106,7 +106,9 @@ fn never_more_than_count_ids_are_sent() {
             );
             let records = guard.records().split_off(recorded);
             seen.set((recorded + records.len(), all.len()));
-            let events: Vec<&str> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
+            // An answer that claims more than was sent is told of besides; nothing closes for it.
+            let events = records.iter().map(|record| record["event"].as_str().unwrap());
+            let events: Vec<&str> = events.filter(|event| *event != "cap_overrun").collect();
             prop_assert_eq!(events, ["intent", "outcome"]);
             let intended = records[0]["selection"]["ids"].as_array().cloned().unwrap_or_default();
             prop_assert!(
