@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use uuid::Uuid;
 
 use super::body::ReplyBody;
+use super::broker::Broker;
 use super::respond;
 use super::settings::Credentials;
 use crate::audit::{Decision, Event, Record, redact};
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub policy: Policy,
     /// How tokens are treated.
     pub credentials: Credentials,
+    /// What clients' keys are exchanged for; `None` where they bring their own tokens.
+    pub broker: Option<Arc<Broker>>,
     /// How often.
     pub limits: Arc<Limiter>,
     /// Whether unguarded requests leave a record too.
@@ -49,6 +52,9 @@ pub struct Origin {
     pub client: IpAddr,
     /// When its head was complete.
     pub started: Instant,
+    /// Who sends it, once that is no longer to be read from its head: the guard's token has taken the place of the
+    /// client's key.
+    pub caller: Option<Caller>,
     /// What it is judged by.
     pub snapshot: Arc<Snapshot>,
 }
@@ -141,9 +147,10 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// The caller, as [`caller`] names it.
+    /// The caller, as [`caller`] names it where it is not known yet.
     pub fn caller(&self) -> Caller {
-        caller(&self.origin.snapshot.policy.callers, self.headers, self.uri)
+        let known = self.origin.caller.clone();
+        known.unwrap_or_else(|| caller(&self.origin.snapshot.policy.callers, self.headers, self.uri))
     }
 
     /// A record about the request, what concerns its verdict left open.

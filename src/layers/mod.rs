@@ -3,6 +3,7 @@
 mod answer;
 pub mod audit_cancel;
 pub mod body;
+pub mod broker;
 pub mod catch_panic;
 pub mod classify;
 pub mod credentials;
@@ -23,4 +24,4 @@ pub mod suppressed;
 pub mod trace;
 pub mod well_formed;
 
-pub use settings::{Credentials, HeaderForwardToken, QueryToken};
+pub use settings::{CredentialMode, Credentials, HeaderForwardToken, QueryToken, TokenSource};
