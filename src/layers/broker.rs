@@ -3,6 +3,7 @@
 //! Nothing that the client sent as a credential goes on. The token goes as `Authorization`; but where QStash may pass
 //! headers on to a destination that the caller chose it goes as the `qstash_token` pair, which QStash keeps to itself.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri, request};
+use percent_encoding::percent_decode;
 use zeroize::Zeroizing;
 
 use super::classify::has_method_override;
@@ -77,6 +79,32 @@ impl Held {
         self.token.as_ref()
     }
 }
+
+impl Held {
+    /// Whether a text that a client is to see holds the token, as it is or percent-encoded up to twice. One that is too
+    /// short to be a token is in no text.
+    pub(super) fn is_in(&self, text: &[u8]) -> bool {
+        let Some(token) = self.token.as_ref().map(Token::as_bytes) else {
+            return false;
+        };
+        let mut layer = Cow::Borrowed(text);
+        for _ in 0..=LAYERS {
+            if token.len() >= SHORTEST && layer.windows(token.len()).any(|part| part == token) {
+                return true;
+            }
+            match percent_decode(&layer).into() {
+                Cow::Owned(decoded) => layer = Cow::Owned(decoded),
+                Cow::Borrowed(_) => return false,
+            }
+        }
+        false
+    }
+}
+
+/// So many layers of percent-encoding are undone: a target in the query of another one has two.
+const LAYERS: usize = 2;
+/// No token that QStash gives out is shorter, in bytes.
+const SHORTEST: usize = 16;
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

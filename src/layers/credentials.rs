@@ -9,6 +9,7 @@ use http::{HeaderValue, Uri, request};
 use tower::{Layer, Service};
 
 use super::broker;
+use super::conceal::Concealed;
 use super::early::Early;
 use super::exchange::{Exchange, Reply, Subject};
 use super::linger::linger_unread;
@@ -47,10 +48,11 @@ impl<S> Layer<S> for CredentialsLayer {
 impl<S> Service<Exchange> for Credentials<S>
 where
     S: Service<Exchange, Response = Reply, Error = Infallible>,
+    S::Future: Send,
 {
     type Response = Reply;
     type Error = Infallible;
-    type Future = Early<S::Future>;
+    type Future = Concealed<Early<S::Future>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -73,9 +75,9 @@ where
             let operation = Target::read(head.uri.path().as_bytes()).operation(Verb::read(head.method.as_str()));
             let reply = Reply::refused(&Subject::of(head, origin), operation, refusal);
             linger_unread(&exchange.head.headers, exchange.body);
-            return Early::answered(reply);
+            return Concealed::of(None, Early::answered(reply));
         }
-        Early::below(self.inner.call(exchange))
+        Concealed::of(held, Early::below(self.inner.call(exchange)))
     }
 }
 

@@ -6,6 +6,7 @@ pub mod body;
 pub mod broker;
 pub mod catch_panic;
 pub mod classify;
+mod conceal;
 pub mod credentials;
 mod early;
 pub mod enforce;

@@ -36,6 +36,9 @@ impl Caller {
 const ANONYMOUS: &str = "anonymous";
 
 impl Callers {
+    /// What guard keys begin with, so that people and scanners for leaked secrets know one when they see it.
+    pub const KEY_PREFIX: &str = "qg_";
+
     /// The longest name, in bytes.
     pub const LONGEST_NAME: usize = 64;
 

@@ -2,6 +2,7 @@
 
 mod body;
 mod client;
+mod coding;
 mod connect;
 mod headers;
 mod pool;
@@ -10,6 +11,7 @@ mod tls;
 
 pub use body::{BodyFault, Download, Source, Upload};
 pub use client::{Client, SendError};
+pub use coding::decoded;
 pub use connect::ConnectError;
 pub use headers::prepare_response;
 pub use settings::{Origin, Scheme, Settings};
