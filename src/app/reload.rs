@@ -11,9 +11,9 @@ use arc_swap::ArcSwap;
 use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
+use super::token::TokenHolder;
 use crate::audit::{Event, Record, Recorded, Trail};
 use crate::config::{self, Faults, Loaded, Settings, Watched};
-use super::token::TokenHolder;
 use crate::layers::TokenSource;
 use crate::layers::exchange::Snapshot;
 use crate::limits::Limiter;

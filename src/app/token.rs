@@ -222,6 +222,10 @@ mod tests {
         assert_eq!(in_force(&holder), "two");
         file.write("three");
         holder.look(true);
-        assert_eq!(requests.held().token().unwrap().as_bytes(), b"three", "whoever holds the broker sees it");
+        assert_eq!(
+            requests.held().token().unwrap().as_bytes(),
+            b"three",
+            "whoever holds the broker sees it"
+        );
     }
 }

@@ -65,7 +65,13 @@ pub(super) fn rehearse(mut asked: Asked<'_>, settings: &Settings) -> Rehearsed {
             CredentialMode::Passthrough => credentials::settle(&mut asked.head, settings.credentials).err(),
             CredentialMode::Broker => {
                 let head = &mut asked.head;
-                match broker::exchange(head, settings.credentials, &policy.callers, named, &broker::Held::unknown()) {
+                match broker::exchange(
+                    head,
+                    settings.credentials,
+                    &policy.callers,
+                    named,
+                    &broker::Held::unknown(),
+                ) {
                     Ok(known) => {
                         caller = known;
                         None

@@ -193,7 +193,9 @@ impl<'c> Section<'c> {
             if self.known.contains(&key.value.as_str()) {
                 continue;
             }
-            let near_secrets = ["credentials", "callers"].iter().any(|section| self.path.starts_with(section));
+            let near_secrets = ["credentials", "callers"]
+                .iter()
+                .any(|section| self.path.starts_with(section));
             if near_secrets || secret::is_suspect(&key.value) {
                 self.context.hide(node);
             }

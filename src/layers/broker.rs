@@ -185,5 +185,10 @@ fn target(uri: &Uri, cut: Option<&QueryToken>, added: Option<&str>) -> Result<Ur
     parts.iter().for_each(|part| target.push_str(part));
     PathAndQuery::from_maybe_shared(Bytes::from_owner(target))
         .map(Uri::from)
-        .map_err(|_| Refusal::new(Code::MalformedRequest, "The target is not a path with a query, or is too long."))
+        .map_err(|_| {
+            Refusal::new(
+                Code::MalformedRequest,
+                "The target is not a path with a query, or is too long.",
+            )
+        })
 }

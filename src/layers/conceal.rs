@@ -133,6 +133,7 @@ async fn next_frame(download: &mut Download) -> Option<Result<Frame<Bytes>, crat
 
 /// The most bytes that are looked through: a quoted target is shorter.
 const MOST: usize = 256 * 1024;
-const BROKE_OFF: &str = "QStash's answer broke off in the middle; check what became of the request before you repeat it.";
+const BROKE_OFF: &str =
+    "QStash's answer broke off in the middle; check what became of the request before you repeat it.";
 /// In the shape of QStash's errors.
 const LEFT_OUT: &[u8] = br#"{"error":"QStash's answer quoted the guard's own credential and is left out."}"#;

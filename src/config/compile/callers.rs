@@ -15,7 +15,10 @@ const TOKEN_HASH: &str = "the 64 hexadecimal digits that `printf %s \"$TOKEN\" |
 const KEY_HASH: &str = "the 64 hexadecimal digits that `qstash-guard key` prints beside a new key";
 
 pub(super) fn compile(value: Option<Value<'_>>, mode: &Mode<'_>) -> Callers {
-    let items = match value.as_ref().map(|value| value.items("a list of callers, or `[]` for none")) {
+    let items = match value
+        .as_ref()
+        .map(|value| value.items("a list of callers, or `[]` for none"))
+    {
         None => Vec::new(),
         Some(Ok(items)) => items,
         Some(Err(message)) => {
@@ -63,10 +66,20 @@ fn caller(item: Value<'_>, mode: &Mode<'_>, known: &mut Vec<(TokenHash, Place)>)
             None
         }
         (None, Mode::Passthrough) => section.required("token_sha256", "token_sha256: 9f86d081884c7d65…", |value| {
-            hash(value, TOKEN_HASH, "two callers have the same token; give each its own", known)
+            hash(
+                value,
+                TOKEN_HASH,
+                "two callers have the same token; give each its own",
+                known,
+            )
         }),
         (None, Mode::Broker(_)) => section.required("key_sha256", "key_sha256: 9f86d081884c7d65…", |value| {
-            hash(value, KEY_HASH, "two callers have the same key; give each its own", known)
+            hash(
+                value,
+                KEY_HASH,
+                "two callers have the same key; give each its own",
+                known,
+            )
         }),
         (None, Mode::Unclear) => None,
     };
