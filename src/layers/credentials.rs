@@ -68,8 +68,11 @@ where
                     self.metrics.query_token_moved();
                 }
             }),
-            Some(held) => broker::exchange(head, snapshot.credentials, &snapshot.policy.callers, None, held)
-                .map(|caller| origin.caller = Some(caller)),
+            Some(held) => {
+                let (settings, callers) = (snapshot.credentials, &snapshot.policy.callers);
+                broker::exchange(head, settings, callers, origin.caller.clone(), held)
+                    .map(|caller| origin.caller = Some(caller))
+            }
         };
         if let Err(refusal) = settled {
             let operation = Target::read(head.uri.path().as_bytes()).operation(Verb::read(head.method.as_str()));

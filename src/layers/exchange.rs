@@ -1,5 +1,6 @@
 //! What travels down the stack with a request, and up with its answer.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -153,16 +154,32 @@ impl<'a> Subject<'a> {
         known.unwrap_or_else(|| caller(&self.origin.snapshot.policy.callers, self.headers, self.uri))
     }
 
+    /// The target as the client sent it, but for its credential: without the pair that the guard put in.
+    fn target(&self) -> Cow<'a, str> {
+        let target = self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let is_exchanged = self.origin.snapshot.broker.is_some() && self.origin.caller.is_some();
+        let query = self.uri.query().filter(|_| is_exchanged);
+        let shown = query.and_then(|query| credential::read([], Some(query.as_bytes())).ok()?.query);
+        let (Some(query), Some(pair)) = (query, shown) else {
+            return Cow::Borrowed(target);
+        };
+        let path = self.uri.path();
+        Cow::Owned(match pair.cut_from(query) {
+            Some(rest) => format!("{path}?{rest}"),
+            None => path.to_owned(),
+        })
+    }
+
     /// A record about the request, what concerns its verdict left open.
     pub fn record(&self, event: Event, operation: Operation, request_id: Option<Uuid>) -> Record {
-        let target = self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let target = self.target();
         Record {
             request_id,
             caller: Some(self.caller().name.to_string()),
             client: Some(self.origin.client),
             operation: Some(operation),
             method: Some(self.method.as_str().chars().take(32).collect()),
-            target: Some(redact::target(target, operation)),
+            target: Some(redact::target(&target, operation)),
             policy: Some(self.origin.snapshot.policy.digest.clone()),
             ..Record::new(event)
         }

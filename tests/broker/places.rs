@@ -276,6 +276,30 @@ fn what_belongs_to_the_destination_stays() {
 }
 
 #[test]
+fn records_show_the_target_that_the_client_sent() {
+    let (upstream, guard) = start("audit: {record: all}\n");
+    for (number, (method, target, shown)) in [
+        ("POST", "/v2/batch", "/v2/batch"),
+        ("POST", "/v2/publish/group?delay=1", "/v2/publish/group?delay=***"),
+        ("POST", "/v2/publish/https://e.com/a", "/v2/publish/https://e.com/***"),
+        ("POST", "/v2/batch?qstash_token=$K&x=1", "/v2/batch?x=***"),
+        ("GET", "/v2/logs?label=a", "/v2/logs?label=a"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = request(guard.address, method, &target.replace("$K", KEY), &[&bearer(KEY)], b"");
+        assert_eq!(answer.status(), 202, "{target}: {answer:?}");
+        assert_eq!(guard.wait_for("passed", number + 1)[number]["target"], shown);
+    }
+    let headers = [&*bearer(KEY), "Upstash-Header-Forward: true"];
+    let answer = request(guard.address, "DELETE", "/v2/messages?label=a&count=5", &headers, b"");
+    assert_eq!(answer.status(), 202, "{answer:?}");
+    assert_eq!(place(&upstream.wait_for(6)), Place::Pair);
+    assert_eq!(guard.records_of("intent")[0]["target"], "/v2/messages?label=a&count=5");
+}
+
+#[test]
 fn a_connection_header_cannot_take_the_token_away_from_its_place() {
     let (upstream, guard) = start("");
     let headers = [&*bearer(KEY), "Connection: Authorization"];
