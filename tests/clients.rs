@@ -196,7 +196,7 @@ fn a_guard_key_stands_where_a_token_would(sdk: Sdk) {
 fn an_unknown_key_is_an_error_of_the_client(sdk: Sdk) {
     let mut line = Line::with_token(sdk, &broker(), "qg_unknown");
     let raised = line.client.cancel_label("nightly", 1).unwrap_err();
-    assert_says(&raised, "This key is unknown here");
+    assert_says(&raised, "This key is not known here");
     let denied = &line.guard.wait_for("denied", 1)[0];
     assert_eq!(denied["code"], "unauthenticated");
 }

@@ -134,8 +134,8 @@ pub fn exchange(
         (None, Some(key)) => callers.known(key).ok_or_else(|| {
             Refusal::new(
                 Code::Unauthenticated,
-                "This key is unknown here: a QStash token is not taken, send the guard key that you were given as \
-                 Authorization: Bearer.",
+                "This key is not known here; send the guard key that you were given as Authorization: Bearer. A QStash token \
+                 is not taken.",
             )
         })?,
         (None, None) => {
@@ -182,7 +182,7 @@ fn target(uri: &Uri, cut: Option<&QueryToken>, added: Option<&str>) -> Result<Ur
     let parts = [path, mark, query, between, added];
     // As long as it becomes: a string that grows leaves copies of the token behind.
     let mut target = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
-    parts.iter().for_each(|part| target.push_str(part));
+    target.extend(parts);
     PathAndQuery::from_maybe_shared(Bytes::from_owner(target))
         .map(Uri::from)
         .map_err(|_| {

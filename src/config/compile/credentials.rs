@@ -52,8 +52,9 @@ pub(super) fn compile(mut section: Section<'_>) -> Compiled<'_> {
     };
     let file = section.get("token_file");
     section.finish();
+    let [token, file] = [&token, &file].map(|value| value.as_ref().filter(|value| !value.is_null()));
     Compiled {
-        token: source(&mode, token.filter(is_given), file.filter(is_given)),
+        token: source(&mode, token, file),
         credentials: Credentials {
             query_token,
             header_forward_token,
@@ -67,11 +68,11 @@ pub(super) fn compile(mut section: Section<'_>) -> Compiled<'_> {
 }
 
 /// The one source of the token, which the mode asks for or forbids.
-fn source(mode: &Mode<'_>, token: Option<Value<'_>>, file: Option<Value<'_>>) -> Option<TokenSource> {
+fn source(mode: &Mode<'_>, token: Option<&Value<'_>>, file: Option<&Value<'_>>) -> Option<TokenSource> {
     let mode = match mode {
         Mode::Unclear => return None,
         Mode::Passthrough => {
-            for value in token.iter().chain(&file) {
+            for value in token.into_iter().chain(file) {
                 value.fault(format!(
                     "`{}` is for credentials.mode: broker; write that beside it, or leave the token out: in passthrough \
                      clients bring their own",
@@ -82,7 +83,7 @@ fn source(mode: &Mode<'_>, token: Option<Value<'_>>, file: Option<Value<'_>>) ->
         }
         Mode::Broker(mode) => mode,
     };
-    let source = match (&token, &file) {
+    let source = match (token, file) {
         (None, None) => {
             mode.fault(
                 "the guard has no token to hold; write credentials.token, like `token: ${QSTASH_TOKEN}`, or \
@@ -102,7 +103,7 @@ fn source(mode: &Mode<'_>, token: Option<Value<'_>>, file: Option<Value<'_>>) ->
         (None, Some(value)) => values::file(value).map(|path| path.map(TokenSource::File)),
     };
     source.unwrap_or_else(|message| {
-        for value in token.iter().chain(&file) {
+        for value in token.into_iter().chain(file) {
             value.fault(message.clone());
         }
         None
@@ -123,10 +124,6 @@ fn text(value: &Value<'_>) -> Result<Token, String> {
             value.path
         )
     })
-}
-
-fn is_given(value: &Value<'_>) -> bool {
-    !value.is_null()
 }
 
 fn word<T: Copy>(value: &Value<'_>, choices: &[(&'static str, T)]) -> Result<T, String> {
