@@ -300,6 +300,22 @@ fn records_show_the_target_that_the_client_sent() {
 }
 
 #[test]
+fn a_credential_in_trailers_does_not_go_on() {
+    let (upstream, guard) = start("");
+    let mut client = Client::connect(guard.address);
+    client.send(format!(
+        "POST /v2/publish/https://e.com HTTP/1.1\r\nHost: guard.test\r\n{}\r\nTransfer-Encoding: chunked\r\n\
+         Trailer: Authorization, X-Sum\r\n\r\n1\r\nx\r\n0\r\nAuthorization: Bearer {KEY}\r\nX-Sum: 1\r\n\r\n",
+        bearer(KEY)
+    ));
+    assert_eq!(client.answer().status(), 202);
+    let got = upstream.request();
+    assert_eq!(place(&got), Place::Pair);
+    let body = String::from_utf8_lossy(&got.body).to_lowercase();
+    assert!(!body.contains("authorization") && body.contains("x-sum: 1"), "{body}");
+}
+
+#[test]
 fn a_connection_header_cannot_take_the_token_away_from_its_place() {
     let (upstream, guard) = start("");
     let headers = [&*bearer(KEY), "Connection: Authorization"];
