@@ -1,6 +1,7 @@
 //! The composition root: settings in, a running guard out.
 
 mod reload;
+mod token;
 
 use std::future::Future;
 use std::io;
@@ -26,6 +27,9 @@ use crate::server::{BindError, Connections, Drain, Listeners};
 use crate::stack::{self, Parts};
 use crate::telemetry::Metrics;
 use crate::upstream::{Client, TlsError, client_config};
+use token::TokenHolder;
+
+pub use token::TokenFault;
 
 /// Why a guard does not start, or not end, as it should.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,9 @@ pub enum GuardError {
     /// The upstream's roots.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The guard's own token.
+    #[error(transparent)]
+    Token(#[from] TokenFault),
     /// The system.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -62,6 +69,7 @@ pub struct Guard {
     suppressed: Arc<Suppressed>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     metrics: Metrics,
+    token: Option<TokenHolder>,
     settings: Settings,
 }
 
@@ -82,6 +90,7 @@ impl Guard {
     pub fn start_on(main: Runtime, settings: Settings, cores: usize) -> Result<Self, GuardError> {
         let metrics = Metrics::new()?;
         let tls = client_config(settings.upstream.ca_file.as_deref())?;
+        let token = settings.token.clone().map(TokenHolder::open).transpose()?;
 
         // The trail is opened, locked and written before a port opens: a guard that cannot write it does not serve.
         let origin = &settings.upstream.origin;
@@ -111,7 +120,7 @@ impl Guard {
             .map(|admin| Listeners::bind(admin.address, 1))
             .transpose()?;
 
-        let snapshot = Arc::new(ArcSwap::from_pointee(reload::snapshot(&settings, None)));
+        let snapshot = Arc::new(ArcSwap::from_pointee(reload::snapshot(&settings, token.as_ref(), None)));
         let drain = Drain::default();
         let suppressed = Arc::new(Suppressed::default());
         let slots = Arc::new(Semaphore::new(
@@ -200,6 +209,7 @@ impl Guard {
             suppressed,
             snapshot,
             metrics,
+            token,
             settings,
         })
     }
@@ -218,10 +228,12 @@ impl Guard {
 
     /// From now on reloads the configuration when it changes and with each of `hangups`, which also reopens an audit
     /// file that was moved away. The settings that the guard runs with were loaded from `watched`.
-    pub fn reload_from(&self, watched: Watched, hangups: Signal) {
+    pub fn reload_from(&mut self, watched: Watched, hangups: Signal) {
         let reloader = reload::Reloader {
             watched,
             hangups,
+            token: self.token.take(),
+            waiting: None,
             running: self.settings.clone(),
             snapshot: Arc::clone(&self.snapshot),
             trail: self.trail.clone(),

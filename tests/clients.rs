@@ -8,6 +8,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use qstash_guard::qstash::credential::TokenHash;
 use sdk::{Client, Raised, Sdk};
 use support::{Guard, Simulator};
 
@@ -49,6 +50,8 @@ with_every_client_and_qstash! {
     an_empty_list_of_ids_is_refused,
     an_empty_id_is_refused,
     a_burst_raises_the_clients_own_rate_limit_error,
+    a_guard_key_stands_where_a_token_would,
+    an_unknown_key_is_an_error_of_the_client,
 }
 
 fn a_publish_arrives_whole(sdk: Sdk, qstash: QStash) {
@@ -218,6 +221,54 @@ fn a_burst_raises_the_clients_own_rate_limit_error(sdk: Sdk, qstash: QStash) {
     assert_eq!(line.simulator.pending(), set(&[&c, &next]));
 }
 
+/// Broker mode with the simulator's token, and one caller.
+fn broker() -> String {
+    let key = TokenHash::of(KEY.as_bytes()).to_hex();
+    format!(
+        "credentials: {{mode: broker, token: {}}}\ncallers: [{{name: billing, key_sha256: \"{key}\"}}]\npolicy: {{bulk_cancel: {{cap_enforced_by: guard}}}}\n",
+        qstash_guard::simulator::DEV_TOKEN
+    )
+}
+
+fn a_guard_key_stands_where_a_token_would(sdk: Sdk, qstash: QStash) {
+    let mut line = Line::with_token(sdk, qstash, &broker(), KEY);
+    let id = line.client.publish("https://example.com/a//b/?x=1", "nightly");
+    let message = line.simulator.message(&id);
+    assert_eq!(message["url"], "https://example.com/a//b/?x=1");
+    assert_eq!(message["header"]["x-own"][0], "kept");
+    let message = message.to_string();
+    assert!(
+        !message.contains(KEY) && !message.contains(qstash_guard::simulator::DEV_TOKEN),
+        "{message}"
+    );
+
+    let [a, b, c] = line.publish_three("nightly");
+    line.client.cancel_one(&id).unwrap();
+    assert_eq!(line.client.cancel_ids(&[&a]).unwrap(), 1);
+    assert_eq!(line.client.cancel_label("nightly", 1).unwrap(), 1);
+    let raised = line.client.cancel_all().unwrap_err();
+    assert_says(&raised, CANCELS_ALL);
+    let pending = line.simulator.pending();
+    assert!(pending.len() == 1 && pending.is_subset(&set(&[&b, &c])), "{pending:?}");
+
+    let denied = line.guard.wait_for("denied", 1);
+    for record in line.guard.wait_for("outcome", 2).iter().chain(&denied) {
+        assert_eq!(record["caller"], "billing", "{record}");
+    }
+    line.assert_no_token_in_trail();
+}
+
+fn an_unknown_key_is_an_error_of_the_client(sdk: Sdk, qstash: QStash) {
+    let mut line = Line::with_token(sdk, qstash, &broker(), "qg_unknown");
+    let raised = line.client.cancel_label("nightly", 1).unwrap_err();
+    assert_says(&raised, "This key is not known here");
+    let denied = &line.guard.wait_for("denied", 1)[0];
+    assert_eq!(denied["code"], "unauthenticated");
+}
+
+/// A guard key.
+const KEY: &str = "qg_LkjHgfDsaPoiUytRewqMnbVcxZ0123456789-_abcde";
+
 const CANCELS_ALL: &str = "This would cancel every pending message of the account, and there is no undo";
 
 /// A generation of QStash.
@@ -238,13 +289,18 @@ struct Line {
 
 impl Line {
     fn new(sdk: Sdk, qstash: QStash, yaml: &str) -> Self {
+        Line::with_token(sdk, qstash, yaml, qstash_guard::simulator::DEV_TOKEN)
+    }
+
+    /// The same with another token for the client.
+    fn with_token(sdk: Sdk, qstash: QStash, yaml: &str, token: &str) -> Self {
         let count = match qstash {
             QStash::Before => "honoured",
             QStash::Since => "ignored",
         };
         let simulator = Simulator::start(&["--count", count]);
         let guard = Guard::start(&simulator.url(), yaml);
-        let client = Client::start(sdk, guard.address);
+        let client = Client::start(sdk, guard.address, token);
         Line {
             client,
             guard,
@@ -266,7 +322,10 @@ impl Line {
 
     fn assert_no_token_in_trail(&self) {
         let trail = std::fs::read_to_string(self.guard.trail_path()).unwrap();
-        assert!(!trail.contains(qstash_guard::simulator::DEV_TOKEN), "{trail}");
+        assert!(
+            !trail.contains(qstash_guard::simulator::DEV_TOKEN) && !trail.contains(KEY),
+            "{trail}"
+        );
     }
 }
 

@@ -13,8 +13,10 @@ use tokio::signal::unix::Signal;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::MissedTickBehavior;
 
+use super::token::TokenHolder;
 use crate::audit::{Event, Record, Recorded, Trail};
 use crate::config::{self, Faults, Loaded, Settings, Watched};
+use crate::layers::TokenSource;
 use crate::layers::exchange::Snapshot;
 use crate::limits::Limiter;
 use crate::policy::Mode;
@@ -32,11 +34,12 @@ const MOST_OF_A_FAULT: usize = 1024;
 
 /// What requests are judged by, built from settings. Limits that stay as they were keep their state; all else that a
 /// snapshot holds begins anew.
-pub(super) fn snapshot(settings: &Settings, present: Option<&Snapshot>) -> Snapshot {
+pub(super) fn snapshot(settings: &Settings, token: Option<&TokenHolder>, present: Option<&Snapshot>) -> Snapshot {
     let limits = settings.limits.clone();
     Snapshot {
         policy: settings.policy.clone(),
         credentials: settings.credentials,
+        broker: token.map(|token| Arc::clone(&token.broker)),
         limits: Arc::new(match present {
             None => Limiter::new(limits),
             Some(present) => present.limits.renewed(limits),
@@ -70,6 +73,10 @@ pub(super) struct Reloader {
     pub(super) hangups: Signal,
     /// What is in force.
     pub(super) running: Settings,
+    /// The guard's own token, where it holds one.
+    pub(super) token: Option<TokenHolder>,
+    /// A configuration whose file with the token is not there yet.
+    pub(super) waiting: Option<(Cause, Loaded)>,
     /// Where the cores take it from.
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     /// Where reloads are recorded.
@@ -80,8 +87,10 @@ pub(super) struct Reloader {
 
 /// Why the configuration was read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
+pub(super) enum Cause {
+    /// SIGHUP.
     Hangup,
+    /// The file changed.
     Changed,
 }
 
@@ -161,6 +170,7 @@ impl Reloader {
                         tracing::error!(%error, "the audit trail cannot be opened again");
                     }
                     asked = true;
+                    self.look_at_token(true).await;
                 }
                 (cause, done) = finished(&mut reading) => {
                     reading = None;
@@ -169,6 +179,8 @@ impl Reloader {
                             self.watched = watched;
                             if let Some(result) = result {
                                 self.take(cause, result).await;
+                            } else if let Some((cause, loaded)) = self.waiting.take() {
+                                self.load(cause, loaded, true).await;
                             }
                         }
                         Err(error) => tracing::error!(%error, "the configuration could not be read"),
@@ -180,6 +192,7 @@ impl Reloader {
                         None => reading = Some(Reading::start(&self.watched, Cause::Changed)),
                         Some(reading) => reading.tell_if_late(),
                     }
+                    self.look_at_token(false).await;
                 }
             }
             if asked && reading.is_none() {
@@ -200,14 +213,53 @@ impl Reloader {
         now
     }
 
-    async fn take(&mut self, cause: Cause, result: Result<Loaded, Faults>) {
-        match result {
-            Ok(loaded) => self.load(cause, loaded).await,
-            Err(faults) => self.reject(cause, &faults).await,
+    /// Looks at the file of the token that is in force.
+    async fn look_at_token(&mut self, at_once: bool) {
+        let Some(mut token) = self.token.clone() else { return };
+        let looked = tokio::task::spawn_blocking(move || {
+            token.look(at_once);
+            token
+        });
+        match looked.await {
+            Ok(token) => self.token = Some(token),
+            Err(error) => tracing::error!(%error, "the token could not be read again"),
         }
     }
 
-    async fn load(&mut self, cause: Cause, mut loaded: Loaded) {
+    /// The holder of the token that new settings ask for: the one that is in force, where the source is the same.
+    async fn token_for(&self, source: Option<TokenSource>) -> Result<Option<TokenHolder>, String> {
+        let Some(source) = source else { return Ok(None) };
+        if let Some(token) = self.token.as_ref().filter(|token| token.comes_from(&source)) {
+            return Ok(Some(token.clone()));
+        }
+        let opened = tokio::task::spawn_blocking(|| TokenHolder::open(source)).await;
+        match opened {
+            Ok(opened) => opened.map(Some).map_err(|fault| fault.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn take(&mut self, cause: Cause, result: Result<Loaded, Faults>) {
+        self.waiting = None;
+        match result {
+            Ok(loaded) => self.load(cause, loaded, false).await,
+            Err(faults) => self.reject(cause, &first(&faults), &faults).await,
+        }
+    }
+
+    /// Puts a configuration in force. Where its file with the token cannot be used it is rejected, once, and waits for that
+    /// file: the two may be written in either order.
+    async fn load(&mut self, cause: Cause, mut loaded: Loaded, has_waited: bool) {
+        match self.token_for(loaded.settings.token.clone()).await {
+            Ok(token) => self.token = token,
+            Err(fault) => {
+                if !has_waited {
+                    self.reject(cause, &fault, &fault).await;
+                }
+                self.waiting = Some((cause, loaded));
+                return;
+            }
+        }
         let held = loaded.hold(&self.running);
         let warnings: Vec<_> = loaded.warnings_at(Timestamp::now()).cloned().collect();
         let settings = loaded.settings;
@@ -243,7 +295,7 @@ impl Reloader {
             ..Record::new(Event::PolicyLoaded)
         })
         .await;
-        let next = snapshot(&settings, Some(&present));
+        let next = snapshot(&settings, self.token.as_ref(), Some(&present));
         self.snapshot.store(Arc::new(next));
         logs::set_level(settings.log.level);
         self.metrics.policy_loaded();
@@ -258,20 +310,17 @@ impl Reloader {
         self.running = settings;
     }
 
-    async fn reject(&self, cause: Cause, faults: &Faults) {
+    /// Leaves the policy as it is; `first` is what the record says, `faults` what the log says.
+    async fn reject(&self, cause: Cause, first: &str, faults: &(dyn fmt::Display + Sync)) {
         let policy = &self.running.policy.digest;
-        let first = faults.iter().next().map_or("", |fault| fault.message());
         let end = first.floor_char_boundary(MOST_OF_A_FAULT);
-        let detail = match faults.len() {
-            1 => format!("{cause}; {}", &first[..end]),
-            faults => format!("{cause}; {faults} faults, the first: {}", &first[..end]),
-        };
+        let detail = format!("{cause}; {}", &first[..end]);
         self.metrics.policy_rejected();
         tracing::error!(
             config = self.watched.name(),
             policy,
             %cause,
-            %faults,
+            faults = %faults,
             "the new configuration is faulty; the policy in force stays"
         );
         self.record(Record {
@@ -286,5 +335,14 @@ impl Reloader {
         if let Err(error) = self.trail.commit(record).await {
             tracing::error!(%error, "a reload is not recorded yet; it will be as soon as the trail can be written");
         }
+    }
+}
+
+/// How many faults there are, and the first of them.
+fn first(faults: &Faults) -> String {
+    let first = faults.iter().next().map_or("", |fault| fault.message());
+    match faults.len() {
+        1 => first.to_owned(),
+        faults => format!("{faults} faults, the first: {first}"),
     }
 }

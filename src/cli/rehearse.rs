@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::layers::classify::has_method_override;
 use crate::layers::exchange::caller;
 use crate::layers::passage::Selected;
-use crate::layers::{credentials, prefix, well_formed};
+use crate::layers::{CredentialMode, broker, credentials, prefix, well_formed};
 use crate::limits::{Charge, Limiter, Unit};
 use crate::policy::{self, Caller, Code, GuardedCap, Refusal, RuleName, Ruling, Tried, Verdict};
 use crate::qstash::listing;
@@ -55,14 +55,35 @@ pub(super) struct Rehearsed {
 
 /// Judges a request. Limits count as unused: only one that could never pass a limit is refused by it.
 pub(super) fn rehearse(mut asked: Asked<'_>, settings: &Settings) -> Rehearsed {
-    let mut caller = caller(&settings.policy.callers, &asked.head.headers, &asked.head.uri);
-    if let Some(name) = asked.caller {
-        caller.name = name.into();
-    }
+    let policy = &settings.policy;
+    let shown = caller(&policy.callers, &asked.head.headers, &asked.head.uri);
+    let named = asked.caller.map(|name| Caller {
+        name: name.into(),
+        ..shown.clone()
+    });
+    let mut caller = named.clone().unwrap_or(shown);
     let refused = well_formed::verify(&asked.head)
         .err()
         .or_else(|| prefix::cut(&mut asked.head.uri, &settings.listen.path_prefix).err())
-        .or_else(|| credentials::settle(&mut asked.head, settings.credentials).err());
+        .or_else(|| match settings.credentials.mode {
+            CredentialMode::Passthrough => credentials::settle(&mut asked.head, settings.credentials).err(),
+            CredentialMode::Broker => {
+                let head = &mut asked.head;
+                match broker::exchange(
+                    head,
+                    settings.credentials,
+                    &policy.callers,
+                    named,
+                    &broker::Held::unknown(),
+                ) {
+                    Ok(known) => {
+                        caller = known;
+                        None
+                    }
+                    Err(refusal) => Some(refusal),
+                }
+            }
+        });
     let (ruling, selected, tried) = match refused {
         Some(refusal) => (Ruling::without_rules(Verdict::Deny(refusal)), None, Vec::new()),
         None => judge(&asked, &caller, settings),

@@ -108,8 +108,12 @@ fn settings(mut root: Section<'_>) -> Settings {
     let listen = server::listen(root.section("listen"));
     let admin = server::admin(root.get("admin"), listen.address);
     let upstream = upstream::compile(root.section("upstream"));
-    let credentials = credentials::compile(root.section("credentials"));
-    let callers = callers::compile(root.get("callers"));
+    let credentials::Compiled {
+        credentials,
+        token,
+        mode,
+    } = credentials::compile(root.section("credentials"));
+    let callers = callers::compile(root.get("callers"), &mode);
     let mut policy = policy::compile(root.section("policy"), &upstream.origin, callers);
     let limits = limits::compile(root.get("rate_limits"));
     limits::store(root.section("rate_limit_store"));
@@ -123,6 +127,7 @@ fn settings(mut root: Section<'_>) -> Settings {
         admin,
         upstream,
         credentials,
+        token,
         policy,
         limits,
         audit,

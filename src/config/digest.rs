@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::layers::{Credentials, HeaderForwardToken, QueryToken};
+use crate::layers::{CredentialMode, Credentials, HeaderForwardToken, QueryToken};
 use crate::limits::{AppliesTo, Limit, Per, Unit};
 use crate::policy::rules::{Action, Condition, Rule};
 use crate::policy::{BulkCancel, CapEnforcedBy, Mode, OnMissingCap, Policy, Treatment};
@@ -60,6 +60,10 @@ fn canonical(policy: &Policy, limits: &[Limit], credentials: Credentials) -> Val
         "qstash_destinations": policy.qstash_destinations,
         "rate_limits": limits.iter().map(limit).collect::<Vec<_>>(),
         "credentials": {
+            "mode": match credentials.mode {
+                CredentialMode::Passthrough => "passthrough",
+                CredentialMode::Broker => "broker",
+            },
             "query_token": match credentials.query_token {
                 QueryToken::Move => "move",
                 QueryToken::Reject => "reject",

@@ -26,6 +26,7 @@ impl Loaded {
             admin,
             upstream,
             credentials: _,
+            token: _,
             policy: _,
             limits: _,
             audit,

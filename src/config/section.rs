@@ -182,7 +182,10 @@ impl<'c> Section<'c> {
             if self.known.contains(&key.value.as_str()) {
                 continue;
             }
-            if self.path.starts_with("credentials") || secret::is_suspect(&key.value) {
+            let near_secrets = ["credentials", "callers"]
+                .iter()
+                .any(|section| self.path.starts_with(section));
+            if near_secrets || secret::is_suspect(&key.value) {
                 self.context.hide(node);
             }
             self.context

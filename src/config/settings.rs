@@ -13,6 +13,8 @@ pub struct Settings {
     pub upstream: upstream::Settings,
     /// How tokens are treated.
     pub credentials: layers::Credentials,
+    /// Where the guard's own token comes from; `None` where clients bring theirs.
+    pub token: Option<layers::TokenSource>,
     /// What is allowed.
     pub policy: policy::Policy,
     /// How often.

@@ -3,10 +3,12 @@
 mod answer;
 pub mod audit_cancel;
 pub mod body;
+pub mod broker;
 pub mod capped;
 pub mod catch_panic;
 pub mod classify;
 mod collect;
+mod conceal;
 mod credential;
 pub mod credentials;
 mod early;
@@ -31,4 +33,4 @@ pub mod suppressed;
 pub mod trace;
 pub mod well_formed;
 
-pub use settings::{Credentials, HeaderForwardToken, QueryToken};
+pub use settings::{CredentialMode, Credentials, HeaderForwardToken, QueryToken, TokenSource};

@@ -69,6 +69,8 @@ codes! {
     CountOverBudget = "count_over_budget", 403;
     /// A limit is used up for now.
     RateLimited = "rate_limited", 429;
+    /// No guard key, or none that is known.
+    Unauthenticated = "unauthenticated", 401;
     /// The policy wants tokens in the Authorization header.
     QueryTokenForbidden = "query_token_forbidden", 403;
     /// More than one credential.

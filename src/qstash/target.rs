@@ -158,6 +158,18 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Whether some reading of the path makes QStash call destinations of the caller's choice: with this method, or with
+    /// any but GET where the API has no such method there, or nothing where a destination would stand.
+    pub fn calls_out(&self, verb: Verb) -> bool {
+        self.any_reading(|path| {
+            let path = Segments::of(path);
+            let operation = Operation::of(verb, &path);
+            let in_doubt = verb != Verb::Get && operation == Operation::Unknown;
+            operation.calls_out()
+                || (in_doubt && (path.is_under_publishing() || Operation::on_path(&path).any(Operation::calls_out)))
+        })
+    }
+
     /// Whether something holds for a reading of the path: as sent, as judged, and where it is odd in every other way
     /// that servers are known for.
     pub(super) fn any_reading(&self, mut holds: impl FnMut(&[u8]) -> bool) -> bool {
@@ -225,6 +237,12 @@ impl<'a> Segments<'a> {
     /// Whether the path is `/v{n}/messages` or below it.
     pub fn is_under_messages(&self) -> bool {
         self.starts_with_version() && self.at(1, "messages")
+    }
+
+    /// Whether all that the path could lead to is a publish, an enqueue, a trigger or a batch.
+    fn is_under_publishing(&self) -> bool {
+        let publishing = ["publish", "enqueue", "trigger", "batch"];
+        self.starts_with_version() && publishing.iter().any(|name| self.at(1, name))
     }
 
     /// Whether the second segment is `messages` and something that is no identifier character right behind it.

@@ -77,6 +77,7 @@ fn line(upstream: &Upstream, audit: &str, observe: Arc<dyn Observe>) -> Line {
         .unwrap()
         .trail;
     let snapshot = Arc::new(Snapshot {
+        broker: None,
         policy: settings.policy,
         credentials: settings.credentials,
         limits: Arc::new(Limiter::new(Vec::new())),
@@ -140,6 +141,7 @@ fn judged(snapshot: &Arc<Snapshot>, query: &str) -> Judged {
         }),
         ruling,
         origin: Origin {
+            caller: None,
             client: Ipv4Addr::LOCALHOST.into(),
             started: Instant::now(),
             snapshot: Arc::clone(snapshot),

@@ -29,7 +29,9 @@ pub(super) fn again(policy: &Policy, recorded: &Recorded) -> Result<Ruled, Doubt
         }
         Some(code @ Code::MalformedRequest) if treatment != Treatment::Allow => return Ok(refused_with(code)),
         Some(Code::MalformedRequest) => return Err(Doubt::NoSelection),
-        Some(Code::QueryTokenForbidden) if !(treatment == Treatment::Deny && policy.mode == Mode::Enforce) => {
+        Some(Code::QueryTokenForbidden | Code::Unauthenticated)
+            if !(treatment == Treatment::Deny && policy.mode == Mode::Enforce) =>
+        {
             return Err(Doubt::Credential);
         }
         _ => {}
