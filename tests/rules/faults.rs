@@ -45,6 +45,21 @@ fn of_conditions() {
 }
 
 #[test]
+fn of_what_would_only_fail_while_it_runs() {
+    insta::assert_snapshot!(said(&[
+        "- {name: a, deny: x, when: 'cancel.count == null || _foo(1)'}",
+        "- {name: a, deny: x, when: 'cancel.ids.exists(i, i == \"x\" && i.nope == 1)'}",
+        "- {name: a, deny: x, when: 'true || has(cancel.ids[0].nope)'}",
+        "- {name: a, deny: x, when: 'true || size(cancel.ids, cancel.ids, 1) == 1'}",
+        "- {name: a, deny: x, when: 'true || contains(caller.name, \"x\")'}",
+        "- {name: a, deny: x, when: 'true || request.time.getHours(1, 2) == 1'}",
+        "- {name: a, deny: x, when: 'true || caller.name.matches(\"a\", \"b\")'}",
+        "- {name: a, deny: x, when: 'cancel.filters.exists(k, v, v.size() > 1)'}",
+        "- {name: a, deny: x, when: 'true || has(1, 2)'}",
+    ]));
+}
+
+#[test]
 fn of_what_would_take_too_much() {
     let deep = format!("- {{name: a, deny: x, when: '1{} == 2'}}", " + 1".repeat(100));
     let nested = format!(

@@ -3,9 +3,12 @@
 mod apply;
 mod check;
 mod condition;
+mod cost;
+mod functions;
 mod names;
 mod patterns;
 mod rule;
+mod scope;
 mod trial;
 mod variables;
 
