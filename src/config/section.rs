@@ -1,8 +1,10 @@
 //! A mapping of the file, read key by key. What was never asked for is an unknown key.
 
+use std::collections::HashMap;
+
 use serde_yaml::Spanned;
 
-use super::fault::{Fault, Warning};
+use super::fault::{Fault, SHOWN, Warning};
 use super::source::Place;
 use super::tree::Node;
 use super::value::{CONFIGURATION, Context, Value, not_available};
@@ -189,21 +191,22 @@ impl<'c> Section<'c> {
                 value.node.value.kind()
             ));
         }
-        for (key, node) in self.entries {
-            if self.known.contains(&key.value.as_str()) {
-                continue;
-            }
+        let unknown = self.entries.iter();
+        let unknown = unknown.filter(|(key, _)| !self.known.contains(&key.value.as_str()));
+        for (index, (key, node)) in unknown.enumerate() {
             if self.path.starts_with("credentials") || secret::is_suspect(&key.value) {
                 self.context.hide(node);
             }
             self.context
                 .faults
                 .borrow_mut()
-                .push(Fault::new(Place::of(key), self.unknown(&key.value)));
+                .push(Fault::new(Place::of(key), self.unknown(&key.value, index < SHOWN)));
         }
     }
 
-    fn unknown(&self, key: &str) -> String {
+    /// What is wrong with an unknown key. To find out what was meant takes a while, and is of no use where it is not
+    /// shown.
+    fn unknown(&self, key: &str, is_shown: bool) -> String {
         if key == "<<" {
             return "merge keys (`<<`) are not taken; write the keys out".to_owned();
         }
@@ -213,6 +216,9 @@ impl<'c> Section<'c> {
             format!("of {}", self.path)
         };
         let known = quoted(key);
+        if !is_shown {
+            return format!("{known} is not a key {of}");
+        }
         if let Some(near) = suggest::nearest(key, self.known.iter().copied()) {
             return format!("{known} is not a key {of}; did you mean `{near}`?");
         }
@@ -231,8 +237,10 @@ impl<'c> Section<'c> {
     }
 
     fn report_duplicates(&self) {
-        for (index, (key, node)) in self.entries.iter().enumerate() {
-            if let Some((first, _)) = self.entries[..index].iter().find(|(first, _)| first.value == key.value) {
+        let mut firsts = HashMap::new();
+        for (key, node) in self.entries {
+            let first = *firsts.entry(key.value.as_str()).or_insert(key);
+            if !std::ptr::eq(first, key) {
                 let what = match node.value {
                     Node::Mapping(_) => "write all its keys under one of them",
                     _ => "keep one of them",

@@ -6,7 +6,6 @@ use crate::config::tree::Node;
 use crate::config::value::Value;
 use crate::policy::Callers;
 use crate::qstash::credential::TokenHash;
-use crate::qstash::selection::quoted;
 
 const LONGEST_NAME: usize = 64;
 
@@ -51,7 +50,7 @@ fn caller(item: Value<'_>, known: &mut Known) -> Option<(String, TokenHash)> {
     let name = section.required("name", "name: billing", |value| {
         let name = name(value)?;
         if let Some((_, first)) = names.iter().find(|(known, _)| *known == name) {
-            let message = format!("two callers are named {}; rename one", quoted(&name));
+            let message = format!("two callers are named {}; rename one", value.written());
             value.fault_beside(*first, "first given here", message);
         }
         names.push((name.clone(), value.own_place()));

@@ -1,7 +1,7 @@
 //! An item of `policy.rules`.
 
 use super::policy::{BOUNDS, MODES};
-use super::{Takes, key, needed, section, words};
+use super::{Takes, key, needed, words};
 
 /// The most rules: each costs the requests that it names a little time.
 pub(in crate::config) const MOST_RULES: usize = 1000;
@@ -49,9 +49,9 @@ pub(super) const RULE: Takes = Takes::Mapping(
             "Let the request through, past policy.bulk_cancel. It never lifts limits, nor the refusal of what is \
              ambiguous.",
         ),
-        section(
+        key(
             "bulk_cancel",
-            BOUNDS,
+            Takes::SomeOf(BOUNDS),
             "Limits of its own for a bulk cancel; keys left out keep the value of policy.bulk_cancel.",
         ),
         key(

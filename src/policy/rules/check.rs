@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SourceInfo, operators};
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 use cel::{IdedExpr, Program};
 
 use super::condition::ConditionFault;
 use super::cost::{Amount, Extent, LONGEST_LIST, MOST_STEPS};
 use super::patterns::{Patterns, Weight};
-use super::scope::{Bound, is_short, may_hold_maps};
+use super::places::Places;
+use super::scope::{Bound, is_short, may_hold_maps, spelled};
 use super::variables::{FILTERS, IDS, PATH, filters};
 use super::{functions, names};
 use crate::qstash::selection::quoted;
@@ -35,12 +36,15 @@ pub(super) struct Checked {
 /// Checks a tree.
 pub(super) fn check(text: &str, program: &Program) -> Result<Checked, Vec<ConditionFault>> {
     let mut checker = Checker {
-        text,
-        info: program.source_info(),
+        places: Places {
+            text,
+            info: program.source_info(),
+            deepest: DEEPEST,
+        },
         bound: Vec::new(),
         steps: Amount::default(),
         patterns: Patterns::default(),
-        places: BTreeMap::new(),
+        found: BTreeMap::new(),
         uses: BTreeSet::new(),
         faults: Vec::new(),
     };
@@ -53,7 +57,7 @@ pub(super) fn check(text: &str, program: &Program) -> Result<Checked, Vec<Condit
         Ok(Checked {
             expression,
             patterns: checker.patterns,
-            places: checker.places,
+            places: checker.found,
             uses: checker.uses,
             steps: checker.steps,
         })
@@ -63,13 +67,13 @@ pub(super) fn check(text: &str, program: &Program) -> Result<Checked, Vec<Condit
 }
 
 struct Checker<'t> {
-    text: &'t str,
-    info: &'t SourceInfo,
+    places: Places<'t>,
     /// The variables of macros that are known where the walk is.
     bound: Vec<Bound>,
     steps: Amount,
     patterns: Patterns,
-    places: BTreeMap<u64, Range<usize>>,
+    /// Where each node stands.
+    found: BTreeMap<u64, Range<usize>>,
     uses: BTreeSet<String>,
     faults: Vec<ConditionFault>,
 }
@@ -88,15 +92,15 @@ impl Checker<'_> {
 
     /// Checks a node that is evaluated up to `times` times; how much its value holds.
     fn walk(&mut self, node: &mut IdedExpr, depth: usize, times: Amount) -> Extent {
-        let place = self.place(node, depth);
-        self.places.insert(node.id, place.clone());
+        let place = self.places.of(node, depth);
+        self.found.insert(node.id, place.clone());
         if depth > DEEPEST {
             if !self.faults.iter().any(|fault| fault.message == TOO_DEEP) {
                 self.fault(place, TOO_DEEP);
             }
             return Extent::SINGLE;
         }
-        if let Some(segments) = self.name(node) {
+        if let Some(segments) = spelled(node, &self.bound) {
             let tested = matches!(&node.expr, Expr::Select(select) if select.test);
             match names::resolve(&segments.iter().map(String::as_str).collect::<Vec<_>>()) {
                 Ok(name) if tested => self.fault(place, always_there(&name)),
@@ -168,7 +172,7 @@ impl Checker<'_> {
 
     fn call(&mut self, call: &mut CallExpr, place: &Range<usize>, depth: usize, times: Amount) -> Extent {
         if let Some(message) = functions::fault(call) {
-            self.fault(self.function_place(call, place), message);
+            self.fault(self.places.of_function(call, place), message);
             if functions::is_macro(&call.func_name) {
                 return Extent::SINGLE;
             }
@@ -245,14 +249,14 @@ impl Checker<'_> {
                     "`{PATH}` is the judged copy, in lower case and with `//` as `/`, and never holds this; write {}",
                     quoted(&judged)
                 );
-                self.fault(self.place(node, depth), message);
+                self.fault(self.places.of(node, depth), message);
             }
         }
     }
 
     /// Compiles a pattern and puts the variable that stands for it in its place.
     fn pattern(&mut self, node: &mut IdedExpr, depth: usize) -> Weight {
-        let place = self.place(node, depth);
+        let place = self.places.of(node, depth);
         let Expr::Literal(LiteralValue::String(pattern)) = &node.expr else {
             self.fault(
                 place,
@@ -336,93 +340,6 @@ impl Checker<'_> {
             total: items.times(step.total),
             within: step.within,
         }
-    }
-
-    /// The segments of the name that a node spells: `a.b`, and `cancel.filters["x"]` too. `None` where it is none, or
-    /// begins with the variable of a macro.
-    fn name(&self, node: &IdedExpr) -> Option<Vec<String>> {
-        let mut segments = Vec::new();
-        let mut node = node;
-        loop {
-            match &node.expr {
-                Expr::Ident(name) => {
-                    let name = name.strip_prefix('.').unwrap_or(name);
-                    if name.starts_with('@') || self.bound.iter().any(|bound| bound.name == name) {
-                        return None;
-                    }
-                    segments.push(name.to_owned());
-                    segments.reverse();
-                    return Some(segments);
-                }
-                Expr::Select(select) => {
-                    segments.push(select.field.clone());
-                    node = &select.operand;
-                }
-                Expr::Call(call) if call.func_name == operators::INDEX && segments.is_empty() => {
-                    let [of, key] = call.args.as_slice() else { return None };
-                    let Expr::Literal(LiteralValue::String(key)) = &key.expr else {
-                        return None;
-                    };
-                    let whole = self.name(of)?;
-                    let name = whole.join(".");
-                    if name != FILTERS && names::is_variable(&name) {
-                        return None;
-                    }
-                    return Some([whole, vec![key.inner().to_owned()]].concat());
-                }
-                _ => return None,
-            }
-        }
-    }
-
-    /// Where a node stands. The parser only knows a part of it: the operator, the dot, the parenthesis.
-    fn place(&self, node: &IdedExpr, depth: usize) -> Range<usize> {
-        let whole = 0..self.text.len();
-        let Some((start, stop)) = self.info.offset_for(node.id) else {
-            return whole;
-        };
-        let (start, stop) = (start as usize, stop as usize + 1);
-        let own = if self.text.get(start..stop).is_some() {
-            start..stop
-        } else {
-            whole
-        };
-        // What nests too deeply is shown by a part of it.
-        if depth > DEEPEST {
-            return own;
-        }
-        match &node.expr {
-            Expr::Select(select) if !select.test => {
-                let end = own.end + select.field.len();
-                let field = self.text.get(own.end..end) == Some(select.field.as_str());
-                self.place(&select.operand, depth + 1).start..if field { end } else { own.end }
-            }
-            Expr::Select(_) => own.start.saturating_sub("has".len())..own.end,
-            Expr::Call(call) => {
-                let all = call.target.as_deref().into_iter().chain(&call.args);
-                all.fold(own, |place, part| {
-                    let part = self.place(part, depth + 1);
-                    place.start.min(part.start)..place.end.max(part.end)
-                })
-            }
-            Expr::Comprehension(comprehension) => self.place(&comprehension.iter_range, depth + 1).start..own.end,
-            _ => own,
-        }
-    }
-
-    /// Where the name of a function stands in its call.
-    fn function_place(&self, call: &CallExpr, place: &Range<usize>) -> Range<usize> {
-        let name = format!("{}(", call.func_name);
-        // A call without a target is known by its parenthesis.
-        let before = self.text.get(..place.start).unwrap_or_default();
-        if call.target.is_none() && before.ends_with(&call.func_name) {
-            return place.start - call.func_name.len()..place.start;
-        }
-        let within = self.text.get(place.clone()).and_then(|text| text.rfind(&name));
-        within.map_or_else(
-            || place.clone(),
-            |at| place.start + at..place.start + at + call.func_name.len(),
-        )
     }
 }
 

@@ -7,6 +7,7 @@ mod cost;
 mod functions;
 mod names;
 mod patterns;
+mod places;
 mod rule;
 mod scope;
 mod trial;

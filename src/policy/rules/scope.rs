@@ -1,9 +1,10 @@
 //! The variables of macros, and what a value can be told to be without evaluating it.
 
 use cel::IdedExpr;
-use cel::common::ast::{Expr, operators};
+use cel::common::ast::{Expr, LiteralValue, operators};
 
 use super::cost::Extent;
+use super::names;
 use super::variables::{FILTERS, IDS, METHOD, PATH};
 
 /// The variable of a macro.
@@ -14,6 +15,43 @@ pub(super) struct Bound {
     pub(super) extent: Extent,
     /// Whether it may be a map, or have one in it.
     pub(super) maps: bool,
+}
+
+/// The segments of the name that a node spells: `a.b`, and `cancel.filters["x"]` too. `None` where it is none, or
+/// begins with the variable of a macro.
+pub(super) fn spelled(node: &IdedExpr, bound: &[Bound]) -> Option<Vec<String>> {
+    let mut segments = Vec::new();
+    let mut node = node;
+    loop {
+        match &node.expr {
+            Expr::Ident(name) => {
+                let name = name.strip_prefix('.').unwrap_or(name);
+                if name.starts_with('@') || bound.iter().any(|bound| bound.name == name) {
+                    return None;
+                }
+                segments.push(name.to_owned());
+                segments.reverse();
+                return Some(segments);
+            }
+            Expr::Select(select) => {
+                segments.push(select.field.clone());
+                node = &select.operand;
+            }
+            Expr::Call(call) if call.func_name == operators::INDEX && segments.is_empty() => {
+                let [of, key] = call.args.as_slice() else { return None };
+                let Expr::Literal(LiteralValue::String(key)) = &key.expr else {
+                    return None;
+                };
+                let whole = spelled(of, bound)?;
+                let name = whole.join(".");
+                if name != FILTERS && names::is_variable(&name) {
+                    return None;
+                }
+                return Some([whole, vec![key.inner().to_owned()]].concat());
+            }
+            _ => return None,
+        }
+    }
 }
 
 /// Whether a value, its names resolved, is no list of a request and no text of a length that clients choose: then it may
