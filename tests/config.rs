@@ -257,7 +257,7 @@ mod single_values {
         yaml_1_1_booleans: "policy:\n  bulk_cancel:\n    require_filter: yes\n    require_cap: Off\naudit: {rotate: {compress: \"false\"}}\n";
         more_yaml_1_1_booleans: "policy:\n  bulk_cancel:\n    require_filter: on\n    require_cap: n\naudit: {rotate: {compress: 1}, follow_bulk_actions: maybe}\n";
         units_as_elsewhere: "listen: {idle_timeout: 5min}\nupstream: {connect_timeout: 10 s, idle_timeout: 1h30m}\nresources: {body_idle_timeout: 90sec, max_inspected_body: 64}\naudit: {rotate: {max_size: 10 MB}}\n";
-        more_numbers: "policy:\n  bulk_cancel:\n    max_count: 1.5\n    max_message_ids: -5\nresources: {max_connections: 1e4}\naudit: {rotate: {keep: 0}}\n";
+        more_numbers: "policy:\n  bulk_cancel:\n    max_count: 1.5\n    max_message_ids: -5\nresources: {max_connections: 1.5}\naudit: {rotate: {keep: 0}}\n";
         wrong_kinds: "policy:\n  bulk_cancel:\n    max_count: null\n    max_message_ids: [5]\n    narrowing_filters: label\n    require_cap: {a: 1}\naudit: {path: [stdout]}\nupstream: {url: }\n";
         more_addresses: "listen: {address: \":8089\"}\nadmin: {address: \"127.0.0.1:90890\"}\n";
         near_words: "log: {level: warning, format: JSON}\naudit: {durability: synch, record: al}\n";
