@@ -313,6 +313,7 @@ mod environment {
         unclosed: "upstream:\n  url: https://${HOST\naudit: {path: \"${a b}\"}\n";
         faulty_default: "policy: {mode: \"${MODE:-enforced}\"}\nlisten: {address: \"${EMPTY}\"}\n";
         in_the_place_of_more: "listen: ${LISTEN}\nrate_limits: ${LIMITS}\n${KEY}: 1\n";
+        filter_is_not_guessed: "policy: {bulk_cancel: {narrowing_filters: [\"${FILTER:-lable}\"]}}\n";
         value_is_not_shown: "policy:\n  mode: ${WORD}\n  bulk_cancel: {max_count: \"${WORD}\"}\nlisten: {address: \"${WORD}\"}\n";
     }
 }
@@ -334,6 +335,9 @@ mod secrets {
     #[test]
     fn no_rendering_holds_one() {
         for text in [
+            "policy: {rules: [{name: \"${WORD}\", deny: x}, {name: \"${WORD}\", deny: x}]}\n",
+            "rate_limits: [{name: \"${WORD}\"}, {name: \"${WORD}\"}]\n",
+            "callers: [{name: \"${WORD}\"}, {name: \"${WORD}\"}]\n",
             "credentials: {token: s3cr3t}\n",
             "credentials: {token: [s3cr3t]}\n",
             "credentials: {token: {a: s3cr3t}}\n",
@@ -375,6 +379,8 @@ mod syntax {
         unquoted_dash: "audit:\n  path: -\n";
         unquoted_glob: "policy:\n  operations:\n    *: deny\n";
         colon_in_text: "listen: a: b\n";
+        tag: "log: {level: debug}\npolicy: !!python/object {}\n";
+        tag_of_a_word: "policy: {mode: !secret monitor}\n";
     }
 
     #[test]
@@ -427,6 +433,34 @@ mod rendering {
     fn many_faults_are_cut_short() {
         let text = (0..80).map(|n| format!("key-{n}: 1")).collect::<Vec<_>>().join("\n");
         assert!(faults(&text).ends_with("\n… and 30 more\n"));
+    }
+
+    #[test]
+    fn what_was_meant_is_looked_for_only_where_it_is_shown() {
+        let many = |line: &dyn Fn(usize) -> String| (0..80).map(line).collect::<String>();
+        for text in [
+            many(&|n| format!("polic{n}: 1\n")),
+            format!(
+                "policy:\n  operations:\n{}",
+                many(&|n| format!("    keys.rotat{n}: deny\n"))
+            ),
+        ] {
+            let faults = config::compile("guard.yaml", &text, &environment).expect_err("faulty");
+            let guesses = faults.iter().filter(|fault| fault.message().contains("did you mean"));
+            assert_eq!((faults.len(), guesses.count()), (80, 50), "{text}");
+            assert_eq!(faults.render(false).matches("did you mean").count(), 50);
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_given_often_points_to_the_first() {
+        let shown = faults("log: {}\nlog: {}\nlog: {}\n");
+        assert_eq!(shown.matches("`log` is given twice").count(), 2, "{shown}");
+        assert_eq!(
+            shown.matches("1 | log: {}\n  | --- first given here").count(),
+            2,
+            "{shown}"
+        );
     }
 }
 

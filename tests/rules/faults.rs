@@ -41,6 +41,10 @@ fn of_conditions() {
         "- {name: a, deny: x, operations: [queues.delete], when: cancel.kind + 1 == 2}",
         "- {name: a, deny: x, when: 'Caller{name: 1} == 2'}",
         "- name: a\n  deny: x\n  when: |\n    cancel.kind == \"ids\" &&\n    cancel.cuont == 5",
+        "- name: a\n  deny: x\n  when: |\n\n    cancel.kind == \"ids\" &&\n    cancel.cuont == 5",
+        "- name: a\n  deny: x\n  when: >\n    cancel.kind == \"ids\" &&\n    cancel.cuont == 5",
+        r#"- {name: a, deny: x, when: 'cancel.filters.label == [] || cancel.filters.queueName[0] == "x"'}"#,
+        r#"- {name: a, deny: x, when: 'cancel.kind != "all" || cancel.filters.callerIp == [] || cancel.count > 3'}"#,
     ]));
 }
 
