@@ -36,7 +36,9 @@ pub(super) const RULE: Takes = Takes::Mapping(
         key(
             "when",
             Takes::Text,
-            "A condition in CEL over caller, client, request, operation and cancel; left out: always.",
+            "A condition in CEL over caller, client, request, operation and cancel; left out: always. request.path is \
+             the judged copy: decoded, in lower case, // as /, without a / at its end; where a rule looks at it, paths \
+             that servers read differently are refused.",
         ),
         key(
             "deny",

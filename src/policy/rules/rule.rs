@@ -97,7 +97,7 @@ impl Rules {
         let any = |holds: fn(&Rule) -> bool| -> Vec<bool> {
             let holds_for = |operation: &Operation| {
                 let mut naming = rules.iter().filter(|rule| rule.operations.contains(operation));
-                naming.any(|rule| holds(rule))
+                naming.any(&holds)
             };
             Operation::ALL.iter().map(holds_for).collect()
         };
