@@ -286,7 +286,7 @@ mod single_values {
         yaml_1_1_booleans: "policy:\n  bulk_cancel:\n    require_filter: yes\n    require_cap: Off\naudit: {rotate: {compress: \"false\"}}\n";
         more_yaml_1_1_booleans: "policy:\n  bulk_cancel:\n    require_filter: on\n    require_cap: n\naudit: {rotate: {compress: 1}, follow_bulk_actions: maybe}\n";
         units_as_elsewhere: "listen: {idle_timeout: 5min}\nupstream: {connect_timeout: 10 s, idle_timeout: 1h30m}\nresources: {body_idle_timeout: 90sec, max_inspected_body: 64}\naudit: {rotate: {max_size: 10 MB}}\n";
-        more_numbers: "policy:\n  bulk_cancel:\n    max_count: 1.5\n    max_message_ids: -5\nresources: {max_connections: 1e4}\naudit: {rotate: {keep: 0}}\n";
+        more_numbers: "policy:\n  bulk_cancel:\n    max_count: 1.5\n    max_message_ids: -5\nresources: {max_connections: 1.5}\naudit: {rotate: {keep: 0}}\n";
         wrong_kinds: "policy:\n  bulk_cancel:\n    max_count: null\n    max_message_ids: [5]\n    narrowing_filters: label\n    require_cap: {a: 1}\naudit: {path: [stdout]}\nupstream: {url: }\n";
         more_addresses: "listen: {address: \":8089\"}\nadmin: {address: \"127.0.0.1:90890\"}\n";
         near_words: "log: {level: warning, format: JSON}\naudit: {durability: synch, record: al}\n";
@@ -342,6 +342,7 @@ mod environment {
         unclosed: "upstream:\n  url: https://${HOST\naudit: {path: \"${a b}\"}\n";
         faulty_default: "policy: {mode: \"${MODE:-enforced}\"}\nlisten: {address: \"${EMPTY}\"}\n";
         in_the_place_of_more: "listen: ${LISTEN}\nrate_limits: ${LIMITS}\n${KEY}: 1\n";
+        filter_is_not_guessed: "policy: {bulk_cancel: {narrowing_filters: [\"${FILTER:-lable}\"]}}\n";
         value_is_not_shown: "policy:\n  mode: ${WORD}\n  bulk_cancel: {max_count: \"${WORD}\"}\nlisten: {address: \"${WORD}\"}\n";
     }
 }
@@ -363,6 +364,9 @@ mod secrets {
     #[test]
     fn no_rendering_holds_one() {
         for text in [
+            "policy: {rules: [{name: \"${WORD}\", deny: x}, {name: \"${WORD}\", deny: x}]}\n",
+            "rate_limits: [{name: \"${WORD}\"}, {name: \"${WORD}\"}]\n",
+            "callers: [{name: \"${WORD}\"}, {name: \"${WORD}\"}]\n",
             "credentials: {token: s3cr3t}\n",
             "credentials: {token: [s3cr3t]}\n",
             "credentials: {token: {a: s3cr3t}}\n",
@@ -404,6 +408,8 @@ mod syntax {
         unquoted_dash: "audit:\n  path: -\n";
         unquoted_glob: "policy:\n  operations:\n    *: deny\n";
         colon_in_text: "listen: a: b\n";
+        tag: "log: {level: debug}\npolicy: !!python/object {}\n";
+        tag_of_a_word: "policy: {mode: !secret monitor}\n";
     }
 
     #[test]
@@ -456,6 +462,34 @@ mod rendering {
     fn many_faults_are_cut_short() {
         let text = (0..80).map(|n| format!("key-{n}: 1")).collect::<Vec<_>>().join("\n");
         assert!(faults(&text).ends_with("\n… and 30 more\n"));
+    }
+
+    #[test]
+    fn what_was_meant_is_looked_for_only_where_it_is_shown() {
+        let many = |line: &dyn Fn(usize) -> String| (0..80).map(line).collect::<String>();
+        for text in [
+            many(&|n| format!("polic{n}: 1\n")),
+            format!(
+                "policy:\n  operations:\n{}",
+                many(&|n| format!("    keys.rotat{n}: deny\n"))
+            ),
+        ] {
+            let faults = config::compile("guard.yaml", &text, &environment).expect_err("faulty");
+            let guesses = faults.iter().filter(|fault| fault.message().contains("did you mean"));
+            assert_eq!((faults.len(), guesses.count()), (80, 50), "{text}");
+            assert_eq!(faults.render(false).matches("did you mean").count(), 50);
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_given_often_points_to_the_first() {
+        let shown = faults("log: {}\nlog: {}\nlog: {}\n");
+        assert_eq!(shown.matches("`log` is given twice").count(), 2, "{shown}");
+        assert_eq!(
+            shown.matches("1 | log: {}\n  | --- first given here").count(),
+            2,
+            "{shown}"
+        );
     }
 }
 

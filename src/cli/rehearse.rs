@@ -13,7 +13,7 @@ use crate::layers::exchange::caller;
 use crate::layers::passage::Selected;
 use crate::layers::{CredentialMode, broker, credentials, prefix, well_formed};
 use crate::limits::{Charge, Limiter, Unit};
-use crate::policy::{self, Caller, Code, GuardedCap, Refusal, RuleName, Ruling, Tried, Verdict};
+use crate::policy::{self, Caller, Code, GuardedCap, Refusal, Route, RuleName, Ruling, Tried, Verdict};
 use crate::qstash::listing;
 use crate::qstash::operation::Operation;
 
@@ -126,17 +126,20 @@ fn judge(asked: &Asked<'_>, caller: &Caller, settings: &Settings) -> (Ruling, Op
         client: asked.client,
         time: asked.time,
     };
-    let judgement = policy::judge(policy, &request, &context);
+    // As the guard does: a body that is too large is not read, and what was wrong before comes first.
     let most = settings.resources.max_inspected_body;
-    if judgement.reading.is_some() && asked.body.len() > most {
+    if asked.body.len() > most
+        && let Route::Inspect(earlier) = policy::route(policy, request.method, request.path, request.overridden).route
+    {
         let message = format!(
             "The body has {} bytes, and up to {most} are read to judge it.",
             asked.body.len()
         );
         let violation = policy::Violation::new(Code::BodyTooLarge, message);
-        let ruling = policy::malformed_selection(policy, violation, Vec::new());
+        let ruling = policy::malformed_selection(policy, violation, earlier);
         return (ruling, None, Vec::new());
     }
+    let judgement = policy::judge(policy, &request, &context);
     let selected = judgement.reading.zip(judgement.kind).map(|(reading, kind)| Selected {
         selection: reading.selection,
         kind,

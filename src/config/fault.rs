@@ -8,7 +8,7 @@ use super::excerpt;
 use super::source::{Place, Source};
 
 /// So many faults are shown; more of them say nothing new.
-const SHOWN: usize = 50;
+pub(super) const SHOWN: usize = 50;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug)]

@@ -19,6 +19,14 @@ pub fn is_qstash(target: &Target<'_>, verb: Verb, upstream_host: &str) -> bool {
         })
 }
 
+/// Whether a destination's host has anything but ASCII in it: what that means goes by rules for international names, under
+/// which `。` is a dot and some characters are nothing.
+pub fn has_foreign_host(target: &Target<'_>) -> bool {
+    target.any_reading(|path| {
+        (2..=3).any(|count| host(behind_segments(path, count)).is_some_and(|host| !host.is_ascii()))
+    })
+}
+
 /// Whether a host is the upstream's or one of QStash's own.
 pub fn is_qstash_host(host: &[u8], upstream_host: &str) -> bool {
     let host = host.strip_suffix(b".").unwrap_or(host);

@@ -106,15 +106,15 @@ impl<'a> Target<'a> {
         Segments::of(self.canonical.as_deref().unwrap_or(self.raw))
     }
 
-    /// The path under the canonical reading, for people to read: `/v2/messages`, in lower case.
+    /// The path under the canonical reading as text, in lower case: `/v2/messages`. Bytes that are no UTF-8 stand as `�`.
     pub fn judged(&self) -> String {
-        let segments = self.segments();
-        let mut path = String::new();
-        for segment in segments.iter() {
-            path.push('/');
-            path.push_str(&String::from_utf8_lossy(segment).to_ascii_lowercase());
+        let path = self.canonical.as_deref().unwrap_or(self.raw);
+        let mut judged = String::new();
+        for segment in path.split(|&byte| byte == b'/').filter(|segment| !segment.is_empty()) {
+            judged.push('/');
+            judged.push_str(&folded(&String::from_utf8_lossy(segment)));
         }
-        if path.is_empty() { "/".to_owned() } else { path }
+        if judged.is_empty() { "/".to_owned() } else { judged }
     }
 
     /// What is odd about the spelling, if anything.
@@ -253,10 +253,6 @@ impl<'a> Segments<'a> {
                 .and_then(<[u8]>::first)
                 .is_some_and(|behind| !is_identifier_byte(*behind))
     }
-
-    fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.kept.into_iter().take(self.len.min(Self::KEPT))
-    }
 }
 
 /// What stands behind a name that the segment starts with, letter case ignored as Unicode's simple folding does: `ſ` is
@@ -284,6 +280,11 @@ fn behind_name<'a>(segment: &'a [u8], name: &str) -> Option<&'a [u8]> {
         rest = tail;
     }
     Some(rest)
+}
+
+/// A text in lower case, as the judged copy of a path has it: with what [`behind_name`] folds, too.
+pub fn folded(text: &str) -> String {
+    text.to_lowercase().replace('ſ', "s")
 }
 
 /// The first oddity of a raw path, and whether it has anything but plain ASCII.

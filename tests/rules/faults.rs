@@ -41,6 +41,25 @@ fn of_conditions() {
         "- {name: a, deny: x, operations: [queues.delete], when: cancel.kind + 1 == 2}",
         "- {name: a, deny: x, when: 'Caller{name: 1} == 2'}",
         "- name: a\n  deny: x\n  when: |\n    cancel.kind == \"ids\" &&\n    cancel.cuont == 5",
+        "- name: a\n  deny: x\n  when: |\n\n    cancel.kind == \"ids\" &&\n    cancel.cuont == 5",
+        "- name: a\n  deny: x\n  when: >\n    cancel.kind == \"ids\" &&\n    cancel.cuont == 5",
+        r#"- {name: a, deny: x, when: 'cancel.filters.label == [] || cancel.filters.queueName[0] == "x"'}"#,
+        r#"- {name: a, deny: x, when: 'cancel.kind != "all" || cancel.filters.callerIp == [] || cancel.count > 3'}"#,
+    ]));
+}
+
+#[test]
+fn of_what_would_only_fail_while_it_runs() {
+    insta::assert_snapshot!(said(&[
+        "- {name: a, deny: x, when: 'cancel.count == null || _foo(1)'}",
+        "- {name: a, deny: x, when: 'cancel.ids.exists(i, i == \"x\" && i.nope == 1)'}",
+        "- {name: a, deny: x, when: 'true || has(cancel.ids[0].nope)'}",
+        "- {name: a, deny: x, when: 'true || size(cancel.ids, cancel.ids, 1) == 1'}",
+        "- {name: a, deny: x, when: 'true || contains(caller.name, \"x\")'}",
+        "- {name: a, deny: x, when: 'true || request.time.getHours(1, 2) == 1'}",
+        "- {name: a, deny: x, when: 'true || caller.name.matches(\"a\", \"b\")'}",
+        "- {name: a, deny: x, when: 'cancel.filters.exists(k, v, v.size() > 1)'}",
+        "- {name: a, deny: x, when: 'true || has(1, 2)'}",
     ]));
 }
 

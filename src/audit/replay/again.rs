@@ -113,8 +113,7 @@ fn judged(policy: &Policy, recorded: &Recorded, reading: Option<&Reading>) -> Re
     }
 }
 
-/// Whether a rule's word rests on what the record does not hold in full. Conditions have no other way to a variable than
-/// its name, so that a text without the name does not look at it.
+/// Whether a rule's word rests on what the record does not hold in full.
 fn in_doubt(policy: &Policy, recorded: &Recorded, tried: &Tried) -> Option<Doubt> {
     if tried.mode == Mode::Monitor || matches!(tried.attempt, Attempt::OtherOperation | Attempt::Expired(_)) {
         return None;
@@ -127,13 +126,16 @@ fn in_doubt(policy: &Policy, recorded: &Recorded, tried: &Tried) -> Option<Doubt
     if tried.attempt == Attempt::OtherCaller {
         return None;
     }
-    let looks_at = |name: &str| rule.when.as_ref().is_some_and(|when| when.text().contains(name));
+    let looks_at = |variable: &str| rule.when.as_ref().is_some_and(|when| when.uses(variable));
     [
-        (partial.ids && looks_at("ids"), Doubt::Ids),
-        (partial.filters && looks_at("filters"), Doubt::Cut),
-        (partial.path && looks_at("path"), Doubt::Cut),
-        (partial.fingerprint && looks_at("fingerprint"), Doubt::Fingerprint),
-        (partial.caller && looks_at("name"), Doubt::Caller),
+        (partial.ids && looks_at("cancel.ids"), Doubt::Ids),
+        (partial.filters && looks_at("cancel.filters"), Doubt::Cut),
+        (partial.path && looks_at("request.path"), Doubt::Cut),
+        (
+            partial.fingerprint && looks_at("caller.fingerprint"),
+            Doubt::Fingerprint,
+        ),
+        (partial.caller && looks_at("caller.name"), Doubt::Caller),
     ]
     .into_iter()
     .find_map(|(is, doubt)| is.then_some(doubt))

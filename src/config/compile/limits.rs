@@ -11,7 +11,6 @@ use crate::config::value::{Value, not_available};
 use crate::config::values::{self, LONGEST, SHORTEST};
 use crate::limits::{AppliesTo, Limit, Per, Rate, Unit};
 use crate::qstash::operation::Operation;
-use crate::qstash::selection::quoted;
 
 /// A bucket that takes longer to fill is a mistake, and more than the arithmetic of limits holds.
 const LONGEST_REFILL: Duration = Duration::from_hours(366 * 24);
@@ -41,7 +40,7 @@ fn limit(item: Value<'_>, names: &mut Vec<(String, Place)>, denied: &mut Option<
             value.fault_beside(
                 *first,
                 "first given here",
-                format!("two limits are named {}; rename one", quoted(&name)),
+                format!("two limits are named {}; rename one", value.written()),
             );
         }
         names.push((name.clone(), value.own_place()));

@@ -139,7 +139,9 @@ fn filter(value: &Value<'_>) -> Result<String, String> {
     if MESSAGE_FILTERS.contains(&text.as_str()) {
         return Ok(text);
     }
-    let meant = match suggest::nearest(&text, MESSAGE_FILTERS.iter().copied()) {
+    // What comes from the environment is not to be guessed from what it is like.
+    let near = suggest::nearest(&text, MESSAGE_FILTERS.iter().copied()).filter(|_| !value.is_substituted());
+    let meant = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("filters are {}", suggest::list(MESSAGE_FILTERS)),
     };
@@ -214,6 +216,9 @@ fn operations(section: Section<'_>) -> Operations {
     for (index, fault) in faults {
         let (pattern, key, value, _) = &entries[index];
         match fault {
+            OperationsFault::Unknown if value.context.is_full() => {
+                value.fault_at(*key, format!("{} is not an operation", quoted(pattern)));
+            }
             OperationsFault::Unknown => value.fault_at(*key, unknown_name(pattern, &[])),
             OperationsFault::NotGuardable => value.fault(format!(
                 "{} cannot be guarded in this version, only messages.bulk_cancel can; write allow or deny",
@@ -238,7 +243,7 @@ pub(super) fn matching(pattern: &str) -> Option<Vec<Operation>> {
 
 /// The fault of a name that no operation has, as an item of a list; `also` are names that the list takes besides.
 pub(super) fn unknown_operation(item: &Value<'_>, text: &str, also: &[&'static str]) -> String {
-    if item.is_substituted() {
+    if item.is_substituted() || item.context.is_full() {
         return format!("{} is not an operation", item.written());
     }
     unknown_name(text, also)
