@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 use crate::audit::{Event, Record, Recorded, Trail};
 use crate::config::{self, Faults, Loaded, Settings, Watched};
 use crate::layers::exchange::Snapshot;
-use crate::limits::Limiter;
+use crate::limits::{Limiter, Store};
 use crate::policy::Mode;
 use crate::server::Drain;
 use crate::telemetry::{Metrics, logs};
@@ -25,17 +25,22 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// So many bytes of a fault are recorded; the log has all of it.
 const MOST_OF_A_FAULT: usize = 1024;
 
-/// What requests are judged by, built from settings. Limits that stay as they were keep their state; all else that a
-/// snapshot holds begins anew.
-pub(super) fn snapshot(settings: &Settings, present: Option<&Snapshot>) -> Snapshot {
-    let limits = settings.limits.clone();
+/// What requests are judged by at first.
+pub(super) fn first(settings: &Settings, store: Option<Store>) -> Snapshot {
+    snapshot(settings, Limiter::new(settings.limits.clone()).sharing(store))
+}
+
+/// What they are judged by next. Limits that stay as they were keep their state; all else that a snapshot holds begins
+/// anew.
+fn next(settings: &Settings, present: &Snapshot) -> Snapshot {
+    snapshot(settings, present.limits.renewed(settings.limits.clone()))
+}
+
+fn snapshot(settings: &Settings, limits: Limiter) -> Snapshot {
     Snapshot {
         policy: settings.policy.clone(),
         credentials: settings.credentials,
-        limits: Arc::new(match present {
-            None => Limiter::new(limits),
-            Some(present) => present.limits.renewed(limits),
-        }),
+        limits: Arc::new(limits),
         record_all: settings.audit.record == Recorded::All,
     }
 }
@@ -160,7 +165,7 @@ impl Reloader {
             ..Record::new(Event::PolicyLoaded)
         })
         .await;
-        let next = snapshot(&settings, Some(&self.snapshot.load()));
+        let next = next(&settings, &self.snapshot.load());
         self.snapshot.store(Arc::new(next));
         logs::set_level(settings.log.level);
         self.metrics.policy_loaded();

@@ -180,7 +180,7 @@ impl AuditCancelLayer {
             self.conclude(&mut outcome, &origin, &answered, status.or(answered.status), error)
                 .await;
             if charged {
-                settle(&origin, operation, &caller, selected.as_ref(), &answered);
+                settle(&origin, operation, &caller, selected.as_ref(), &answered).await;
             }
             noted.note_on(&mut reply);
             reply
@@ -279,7 +279,7 @@ impl AuditCancelLayer {
 }
 
 /// Charges what went beyond the charge.
-fn settle(origin: &Origin, operation: Operation, caller: &str, selected: Option<&Selected>, answered: &Answered) {
+async fn settle(origin: &Origin, operation: Operation, caller: &str, selected: Option<&Selected>, answered: &Answered) {
     if let Some(cancelled) = answered.cancelled {
         let charge = Charge {
             operation,
@@ -287,7 +287,7 @@ fn settle(origin: &Origin, operation: Operation, caller: &str, selected: Option<
             client: origin.client,
             messages: selected.and_then(Selected::reach),
         };
-        origin.snapshot.limits.settle(charge, cancelled);
+        origin.snapshot.limits.settle_shared(charge, cancelled).await;
     }
 }
 
