@@ -137,10 +137,8 @@ fn a_store_behind_tls_is_verified() {
         (&url, false, "UnknownIssuer"),
         (&plain, true, ""),
     ] {
-        let mut yaml = limited.clone() + &failing(url, "deny");
-        if roots {
-            yaml.push_str(&format!("upstream: {{ca_file: '{}'}}\n", root.display()));
-        }
+        let trusted = format!("upstream: {{ca_file: '{}'}}\n", root.display());
+        let yaml = limited.clone() + &failing(url, "deny") + if roots { &trusted } else { "" };
         let guard = Guard::start(&upstream.url(), &yaml);
         wait_until_up(&guard, false);
         refusal(&cancel(&guard, ALICE, 1), 503, &["store_unavailable"]);

@@ -80,7 +80,7 @@ fn the_store_answers_as_memory_would() {
                 at_most,
             };
             let Taken { wait, left, at } = runtime.block_on(store.take(&question)).unwrap();
-            clock.advance(at - last.replace(at).unwrap_or(at));
+            clock.advance(at.saturating_sub(last.replace(at).unwrap_or(at)));
             let charge = |messages| Charge {
                 operation: Operation::MessagesBulkCancel,
                 caller: "",
