@@ -69,11 +69,15 @@ fn wait_until_up(guard: &Guard, up: bool) {
     assert_eq!((status, &body["store"]), (200, &state.into()), "{body}");
 }
 
-/// The lines of the log with this in their message.
+/// The lines of the log with this in their message, once there is one: the log is read beside the test.
+#[track_caller]
 fn logged(guard: &Guard, message: &str) -> Vec<Value> {
-    let log = guard.log();
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines
-        .filter(|line| line["message"].as_str().is_some_and(|found| found.contains(message)))
-        .collect()
+    let read = || {
+        let log = guard.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines
+            .filter(|line| line["message"].as_str().is_some_and(|found| found.contains(message)))
+            .collect::<Vec<_>>()
+    };
+    wait::until(read, |lines| !lines.is_empty())
 }
