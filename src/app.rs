@@ -22,6 +22,7 @@ use crate::config::{Settings, Watched};
 use crate::layers::exchange::Snapshot;
 use crate::layers::follow::MOST_FOLLOWED;
 use crate::layers::suppressed::Suppressed;
+use crate::limits::{Store, StoreSettings};
 use crate::server::admin::Admin;
 use crate::server::{BindError, Connections, Drain, Listeners};
 use crate::stack::{self, Parts};
@@ -120,7 +121,14 @@ impl Guard {
             .map(|admin| Listeners::bind(admin.address, 1))
             .transpose()?;
 
-        let snapshot = Arc::new(ArcSwap::from_pointee(reload::snapshot(&settings, token.as_ref(), None)));
+        // It keeps itself connected on `main`. One that cannot be reached is no reason not to serve.
+        let store = settings.store.address.clone().map(|address| {
+            let StoreSettings { timeout, on_error, .. } = settings.store;
+            let (tls, observe) = (Arc::clone(&tls), Arc::new(metrics.clone()));
+            main.block_on(Store::open(address, timeout, on_error, tls, observe))
+        });
+        let snapshot = reload::first(&settings, token.as_ref(), store.clone());
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let drain = Drain::default();
         let suppressed = Arc::new(Suppressed::default());
         let slots = Arc::new(Semaphore::new(
@@ -185,6 +193,7 @@ impl Guard {
                 let service = Admin {
                     metrics: metrics.clone(),
                     trail: trail.clone(),
+                    store,
                     ready: Arc::clone(&ready),
                     token_file: admin.token_file.clone(),
                     loopback: address.ip().is_loopback(),

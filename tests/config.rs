@@ -313,7 +313,7 @@ mod policy {
         unguardable_operation: "policy:\n  operations:\n    dlq.bulk_delete: guard\n";
         operations_as_a_list: "policy:\n  operations: [keys.rotate]\n";
         unknown_filter: "policy:\n  bulk_cancel:\n    narrowing_filters: [queueNames, fromDate]\n    extra_parameters: [count]\n";
-        not_available: "policy:\n  bulk_cancel: {cap_enforced_by: qstash, on_missing_cap: apply_max_count}\nlisten: {path_prefix: /qstash, tls: {certificate: a}}\nrate_limit_store: {url: \"redis://:hunter2@store\", timeout: 1s}\naudit: {rotate: {compress: true}}\n";
+        not_available: "policy:\n  bulk_cancel: {cap_enforced_by: qstash, on_missing_cap: apply_max_count}\nlisten: {path_prefix: /qstash, tls: {certificate: a}}\n";
     }
 }
 
@@ -326,6 +326,9 @@ mod limits {
         rates_as_elsewhere: "rate_limits:\n  - {name: a, applies_to: [messages.publish], per: caller, unit: requests, rate: 10/m, burst: 5}\n  - {name: b, applies_to: [messages.publish], per: caller, unit: requests, rate: 5 / hour, burst: 5}\n  - {name: c, applies_to: [messages.publish], per: caller, unit: requests, rate: 10, burst: 5}\n";
         misspelt_names: "rate_limits:\n  - {name: a, applies_to: [message.bulk_cancel, denid], per: callers, unit: message, rate: 10/s, burst: 5}\n";
         incomplete: "rate_limits:\n  - name: a\n    applies_to: [messages.bulk_cancel]\n    rate: 0/s\n    burst: 0\n";
+        stores: "rate_limit_store: {url: \"redis://:hunter2@store/x\", timeout: 0ms, on_error: retry}\n";
+        no_stores: "rate_limit_store:\n  url: redis\n  timeout: 100\n  on_error: block\n";
+        tls_that_is_not_verified: "rate_limit_store: {url: \"rediss://store:6379#insecure\"}\n";
         denied_beside_others: "rate_limits:\n  - name: a\n    applies_to: [denied, messages.publish]\n    per: caller\n    unit: requests\n    rate: 1/s\n    burst: 1\n";
         messages_of_others: "rate_limits:\n  - name: a\n    applies_to: [messages.*]\n    per: caller\n    unit: messages\n    rate: 1/s\n    burst: 1\n";
         same_name: "rate_limits:\n  - {name: a, applies_to: [denied], per: caller, unit: requests, rate: 1/s, burst: 1}\n  - {name: a, applies_to: [denied], per: caller, unit: requests, rate: 1/d, burst: 1000}\n";
@@ -378,7 +381,9 @@ mod secrets {
             "credentials: &c {token: s3cr3t}\nlisten: *c\n",
             "audit: {path: &t s3cr3t}\ncredentials: {token: *t}\nlog: {level: x}\n",
             "redis_password: s3cr3t\n",
-            "rate_limit_store: {url: \"redis://u:s3cr3t@h\"}\n",
+            "rate_limit_store: {url: \"redis://u:s3cr3t@h/x\"}\n",
+            "rate_limit_store: {url: \"redis://u:p/s3cr3t@h\"}\n",
+            "rate_limit_store: {url: \"${X:-redis://u:s3cr3t@h:x}\"}\n",
             "upstream: {url: \"ftp://s3cr3t@h\"}\n",
             "upstream: {url: \"${X:-ftp://s3cr3t@h}\"}\n",
             "credentials: {'token': s3cr3t, }}\n",

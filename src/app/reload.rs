@@ -18,7 +18,8 @@ use crate::audit::{Event, Record, Recorded, Trail};
 use crate::config::{self, Faults, Loaded, Settings, Watched};
 use crate::layers::TokenSource;
 use crate::layers::exchange::Snapshot;
-use crate::limits::Limiter;
+use crate::layers::overrun::Overruns;
+use crate::limits::{Limiter, Store};
 use crate::policy::Mode;
 use crate::server::Drain;
 use crate::telemetry::{Metrics, logs};
@@ -32,28 +33,30 @@ const LATE: Duration = Duration::from_secs(10);
 /// So many bytes of a fault are recorded; the log has all of it.
 const MOST_OF_A_FAULT: usize = 1024;
 
-/// What requests are judged by, built from settings. Limits that stay as they were keep their state; all else that a
-/// snapshot holds begins anew.
-pub(super) fn snapshot(settings: &Settings, token: Option<&TokenHolder>, present: Option<&Snapshot>) -> Snapshot {
-    let limits = settings.limits.clone();
+/// What requests are judged by at first.
+pub(super) fn first(settings: &Settings, token: Option<&TokenHolder>, store: Option<Store>) -> Snapshot {
+    let limits = Limiter::new(settings.limits.clone()).sharing(store);
+    snapshot(settings, token, limits, Arc::default())
+}
+
+/// What they are judged by next. Limits that stay as they were keep their state; all else that a snapshot holds begins
+/// anew.
+fn next(settings: &Settings, token: Option<&TokenHolder>, present: &Snapshot) -> Snapshot {
+    // The same one, so that a cancel of the policy before that overruns its cap now is not overlooked.
+    present.overruns.forget();
+    let limits = present.limits.renewed(settings.limits.clone());
+    snapshot(settings, token, limits, Arc::clone(&present.overruns))
+}
+
+fn snapshot(settings: &Settings, token: Option<&TokenHolder>, limits: Limiter, overruns: Arc<Overruns>) -> Snapshot {
     Snapshot {
         policy: settings.policy.clone(),
         credentials: settings.credentials,
         broker: token.map(|token| Arc::clone(&token.broker)),
-        limits: Arc::new(match present {
-            None => Limiter::new(limits),
-            Some(present) => present.limits.renewed(limits),
-        }),
+        limits: Arc::new(limits),
         record_all: settings.audit.record == Recorded::All,
         follow_bulk_actions: settings.audit.follow_bulk_actions,
-        overruns: match present {
-            None => Arc::default(),
-            // The same one, so that a cancel of the policy before that overruns its cap now is not overlooked.
-            Some(present) => {
-                present.overruns.forget();
-                Arc::clone(&present.overruns)
-            }
-        },
+        overruns,
     }
 }
 
@@ -243,7 +246,7 @@ impl Reloader {
         self.waiting = None;
         match result {
             Ok(loaded) => self.load(cause, loaded, false).await,
-            Err(faults) => self.reject(cause, &first(&faults), &faults).await,
+            Err(faults) => self.reject(cause, &first_fault(&faults), &faults).await,
         }
     }
 
@@ -295,7 +298,7 @@ impl Reloader {
             ..Record::new(Event::PolicyLoaded)
         })
         .await;
-        let next = snapshot(&settings, self.token.as_ref(), Some(&present));
+        let next = next(&settings, self.token.as_ref(), &present);
         self.snapshot.store(Arc::new(next));
         logs::set_level(settings.log.level);
         self.metrics.policy_loaded();
@@ -339,7 +342,7 @@ impl Reloader {
 }
 
 /// How many faults there are, and the first of them.
-fn first(faults: &Faults) -> String {
+fn first_fault(faults: &Faults) -> String {
     let first = faults.iter().next().map_or("", |fault| fault.message());
     match faults.len() {
         1 => first.to_owned(),

@@ -116,7 +116,7 @@ fn settings(mut root: Section<'_>) -> Settings {
     let callers = callers::compile(root.get("callers"), &mode);
     let mut policy = policy::compile(root.section("policy"), &upstream.origin, callers);
     let limits = limits::compile(root.get("rate_limits"));
-    limits::store(root.section("rate_limit_store"));
+    let store = limits::store(root.section("rate_limit_store"));
     let audit = audit::compile(root.section("audit"));
     let resources = server::resources(root.section("resources"));
     let log = log::compile(root.section("log"));
@@ -130,6 +130,7 @@ fn settings(mut root: Section<'_>) -> Settings {
         token,
         policy,
         limits,
+        store,
         audit,
         resources,
         log,

@@ -2,7 +2,7 @@
 
 use super::compile::Loaded;
 use super::settings::Settings;
-use crate::{audit, server, telemetry, upstream};
+use crate::{audit, limits, server, telemetry, upstream};
 
 /// Puts the running value of each key in the place of the new one, and names those that differ.
 macro_rules! hold {
@@ -29,6 +29,7 @@ impl Loaded {
             token: _,
             policy: _,
             limits: _,
+            store,
             audit,
             resources,
             log,
@@ -79,6 +80,17 @@ impl Loaded {
             "upstream.connect_timeout": connect_timeout,
             "upstream.response_timeout": response_timeout,
             "upstream.idle_timeout": idle_timeout,
+        );
+
+        let limits::StoreSettings {
+            address: _,
+            timeout: _,
+            on_error: _,
+        } = store;
+        hold!(held, store, running.store,
+            "rate_limit_store.url": address,
+            "rate_limit_store.timeout": timeout,
+            "rate_limit_store.on_error": on_error,
         );
 
         let audit::Settings {

@@ -19,6 +19,8 @@ pub struct Settings {
     pub policy: policy::Policy,
     /// How often.
     pub limits: Vec<limits::Limit>,
+    /// Where that is counted.
+    pub store: limits::StoreSettings,
     /// How it is recorded.
     pub audit: audit::Settings,
     /// What a request may cost.

@@ -213,7 +213,7 @@ impl AuditCancelLayer {
                 .conclude(&mut outcome, &answered, status.or(answered.status), error, &self.trail)
                 .await;
             if let Some(cancelled) = answered.cancelled {
-                guarded.account(cancelled, &self.metrics);
+                guarded.account(cancelled, &self.metrics).await;
             }
             if let Some(recorded) = overran {
                 recorded.await;

@@ -125,7 +125,7 @@ impl Follower {
                     }
                     if known.finished {
                         if let Some(went) = known.processed.or(known.total) {
-                            guarded.account(went, &self.metrics);
+                            guarded.account(went, &self.metrics).await;
                         }
                         return End::Finished(known);
                     }

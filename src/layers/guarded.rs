@@ -72,7 +72,7 @@ impl Guarded {
 
     /// Counts the messages that went, under the caller's name where it has one, and charges what went beyond what the
     /// request was charged for. Told a larger number later, it takes in the difference.
-    pub(super) fn account(&mut self, cancelled: u64, metrics: &Metrics) {
+    pub(super) async fn account(&mut self, cancelled: u64, metrics: &Metrics) {
         let before = self.accounted.replace(cancelled);
         let callers = &self.origin.snapshot.policy.callers;
         let named = callers.is_named(&self.caller).then_some(self.caller.as_str());
@@ -85,7 +85,7 @@ impl Guarded {
                 client: self.origin.client,
                 messages: reach.max(before),
             };
-            self.origin.snapshot.limits.settle(charge, cancelled);
+            self.origin.snapshot.limits.settle_shared(charge, cancelled).await;
         }
     }
 }

@@ -4,6 +4,8 @@
 //! messages after it, when it is known how many there are. Everything else is charged at once, in the order listed.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tower::{Layer, Service};
@@ -13,7 +15,8 @@ use super::exchange::{Reply, Subject};
 use super::linger::linger_unread;
 use super::passage::{Judged, Selected};
 use crate::limits::{Charge, Unit};
-use crate::policy::{Ruling, Verdict};
+use crate::policy::{Refusal, Ruling, Verdict};
+use crate::qstash::operation::Operation;
 use crate::telemetry::Metrics;
 
 /// Layer of [`Limit`].
@@ -56,7 +59,7 @@ impl<S> Layer<S> for LimitLayer {
 
 impl<S> Service<Judged> for Limit<S>
 where
-    S: Service<Judged, Response = Reply, Error = Infallible>,
+    S: Service<Judged, Response = Reply, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     type Response = Reply;
     type Error = Infallible;
@@ -68,31 +71,51 @@ where
 
     fn call(&mut self, judged: Judged) -> Self::Future {
         let is_listed = judged.selected.as_ref().is_some_and(|selected| selected.cap.is_some());
-        if self.side == Side::After && !is_listed {
-            return Early::below(self.inner.call(judged));
-        }
-        let subject = judged.subject();
-        let caller = subject.caller();
-        let charge = Charge {
-            operation: judged.operation,
-            caller: &caller.name,
-            client: judged.origin.client,
-            messages: judged.selected.as_ref().and_then(Selected::reach),
+        let unit = match self.side {
+            Side::Before => is_listed.then_some(Unit::Requests),
+            Side::After if is_listed => Some(Unit::Messages),
+            Side::After => return Early::below(self.inner.call(judged)),
         };
-        let snapshot = &judged.origin.snapshot;
         // What would be denied anyway costs nothing, in rehearsal as in earnest.
-        let allowed = matches!(judged.ruling.verdict, Verdict::Allow(_));
-        let charged = match self.side {
-            _ if !allowed => Ok(()),
-            Side::Before if is_listed => snapshot.limits.charge_in(Unit::Requests, charge),
-            Side::Before => snapshot.limits.charge(charge),
-            Side::After => snapshot.limits.charge_in(Unit::Messages, charge),
+        if !matches!(judged.ruling.verdict, Verdict::Allow(_)) {
+            return self.conclude(judged, None);
+        }
+        let caller = judged.subject().caller();
+        let (operation, client) = (judged.operation, judged.origin.client);
+        let messages = judged.selected.as_ref().and_then(Selected::reach);
+        let snapshot = Arc::clone(&judged.origin.snapshot);
+        if !snapshot.limits.asks_store(operation) {
+            let charge = charge(operation, &caller.name, client, messages);
+            let charged = match unit {
+                None => snapshot.limits.charge(charge),
+                Some(unit) => snapshot.limits.charge_in(unit, charge),
+            };
+            return self.conclude(judged, charged.err());
+        }
+        let clone = self.inner.clone();
+        let mut ready = Limit {
+            inner: std::mem::replace(&mut self.inner, clone),
+            metrics: self.metrics.clone(),
+            side: self.side,
         };
-        let refusal = charged.err();
+        Early::asking(async move {
+            let charge = charge(operation, &caller.name, client, messages);
+            let refusal = snapshot.limits.charge_shared(charge, unit).await.err();
+            ready.conclude(judged, refusal).await
+        })
+    }
+}
+
+impl<S> Limit<S>
+where
+    S: Service<Judged, Response = Reply, Error = Infallible>,
+{
+    /// Refuses a request or lets it go on, as limits and mode say.
+    fn conclude(&mut self, judged: Judged, refusal: Option<Refusal>) -> Early<S::Future> {
         if let Some(limit) = refusal.as_ref().and_then(|refusal| refusal.limit()) {
             self.metrics.rate_limited(&limit.name);
         }
-        let mode = snapshot.policy.mode;
+        let mode = judged.origin.snapshot.policy.mode;
         match judged.ruling.verdict.and(mode, refusal) {
             Verdict::Deny(refusal) => {
                 let subject = Subject::of(&judged.head, &judged.origin);
@@ -109,5 +132,14 @@ where
                 Early::below(self.inner.call(Judged { ruling, ..judged }))
             }
         }
+    }
+}
+
+fn charge(operation: Operation, caller: &str, client: IpAddr, messages: Option<u64>) -> Charge<'_> {
+    Charge {
+        operation,
+        caller,
+        client,
+        messages,
     }
 }

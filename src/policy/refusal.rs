@@ -85,6 +85,8 @@ codes! {
     MethodNotServed = "method_not_served", 405;
     /// The trail cannot be written.
     AuditUnavailable = "audit_unavailable", 503;
+    /// The store that limits are counted in does not answer.
+    StoreUnavailable = "store_unavailable", 503;
     /// Nothing was sent: the upstream could not be reached.
     UpstreamUnreachable = "upstream_unreachable", 502;
     /// The upstream broke after something was sent.

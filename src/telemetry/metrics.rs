@@ -6,6 +6,7 @@ use std::time::Duration;
 use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use crate::audit::{Decision, Event, Observe};
+use crate::limits::store;
 use crate::policy::Code;
 use crate::qstash::operation::Operation;
 
@@ -23,6 +24,9 @@ struct Inner {
     upstream_duration: Histogram,
     cancelled: IntCounterVec,
     rate_limited: IntCounterVec,
+    store_up: IntGauge,
+    store_errors: IntCounter,
+    store_uncounted: IntCounter,
     audit_records: IntCounterVec,
     audit_failures: IntCounter,
     audit_sync: Histogram,
@@ -75,6 +79,19 @@ impl Metrics {
                 &["caller"],
             )?,
             rate_limited: new.counters("rate_limited_total", "Requests over a limit.", &["limit"])?,
+            store_up: new.gauge(
+                "rate_limit_store_up",
+                "Whether limits are counted where they should be: 0 while rate_limit_store does not answer.",
+                None,
+            )?,
+            store_errors: new.counter(
+                "rate_limit_store_errors_total",
+                "Questions that rate_limit_store did not answer.",
+            )?,
+            store_uncounted: new.counter(
+                "rate_limit_store_uncounted_total",
+                "Requests that passed uncounted because rate_limit_store did not answer (on_error: allow).",
+            )?,
             audit_records: new.counters("audit_records_total", "Records written to the trail.", &["event"])?,
             audit_failures: new.counter("audit_failures_total", "Records that could not be written.")?,
             audit_sync: new.histogram("audit_sync_seconds", "How long the trail took to reach the disk.")?,
@@ -89,6 +106,8 @@ impl Metrics {
             tokens_moved: new.counter("query_tokens_moved_total", "Query tokens moved into the header.")?,
             registry,
         };
+        // Memory always answers.
+        inner.store_up.set(1);
         Ok(Metrics(Arc::new(inner)))
     }
 
@@ -183,6 +202,20 @@ impl Observe for Metrics {
 
     fn head(&self, seq: u64) {
         self.0.audit_seq.set(i64::try_from(seq).unwrap_or(i64::MAX));
+    }
+}
+
+impl store::Observe for Metrics {
+    fn store_answers(&self, answers: bool) {
+        self.0.store_up.set(answers.into());
+    }
+
+    fn store_failed(&self) {
+        self.0.store_errors.inc();
+    }
+
+    fn passed_uncounted(&self) {
+        self.0.store_uncounted.inc();
     }
 }
 
