@@ -1,5 +1,6 @@
 //! The composition root: settings in, a running guard out.
 
+mod certificates;
 mod reload;
 
 use std::future::Future;
@@ -16,11 +17,13 @@ use tokio::signal::unix::Signal;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use self::certificates::Certificates;
 use crate::audit::{Event, Record, StartFault, Trail, TrailError};
 use crate::config::{Settings, Watched};
 use crate::layers::exchange::Snapshot;
 use crate::layers::suppressed::Suppressed;
 use crate::server::admin::Admin;
+use crate::server::tls::TlsFaults;
 use crate::server::{BindError, Connections, Drain, Listeners};
 use crate::stack::{self, Parts};
 use crate::telemetry::Metrics;
@@ -41,6 +44,9 @@ pub enum GuardError {
     /// The upstream's roots.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The certificate for clients.
+    #[error(transparent)]
+    Certificate(#[from] TlsFaults),
     /// The system.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -61,6 +67,7 @@ pub struct Guard {
     suppressed: Arc<Suppressed>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     metrics: Metrics,
+    certificates: Option<Certificates>,
     settings: Settings,
 }
 
@@ -81,6 +88,7 @@ impl Guard {
     pub fn start_on(main: Runtime, settings: Settings, cores: usize) -> Result<Self, GuardError> {
         let metrics = Metrics::new()?;
         let tls = client_config(settings.upstream.ca_file.as_deref())?;
+        let certificates = settings.listen.tls.clone().map(Certificates::load).transpose()?;
 
         // The trail is opened, locked and written before a port opens: a guard that cannot write it does not serve.
         let origin = &settings.upstream.origin;
@@ -141,6 +149,7 @@ impl Guard {
                 stack::build(parts, client.clone()),
                 Arc::clone(&snapshot),
                 (&settings.listen, resources),
+                certificates.as_ref().map(|own| own.presented().clone()),
                 Arc::clone(&slots),
                 metrics.clone(),
                 drain.clone(),
@@ -196,6 +205,7 @@ impl Guard {
             suppressed,
             snapshot,
             metrics,
+            certificates,
             settings,
         })
     }
@@ -212,8 +222,8 @@ impl Guard {
         self.admin
     }
 
-    /// From now on reloads the configuration when it changes and with each of `hangups`, which also reopens an audit
-    /// file that was moved away. The settings that the guard runs with were loaded from `watched`.
+    /// From now on reloads the configuration and the certificate when they change and with each of `hangups`, which also
+    /// reopens an audit file that was moved away. The settings that the guard runs with were loaded from `watched`.
     pub fn reload_from(&self, watched: Watched, hangups: Signal) {
         let reloader = reload::Reloader {
             watched,
@@ -222,6 +232,7 @@ impl Guard {
             snapshot: Arc::clone(&self.snapshot),
             trail: self.trail.clone(),
             metrics: self.metrics.clone(),
+            certificates: self.certificates.clone(),
         };
         self.main.spawn(reloader.run(self.drain.clone()));
     }

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
+use super::certificates::Certificates;
 use crate::audit::{Event, Record, Recorded, Trail};
 use crate::config::{self, Faults, Loaded, Settings, Watched};
 use crate::layers::exchange::Snapshot;
@@ -62,6 +63,8 @@ pub(super) struct Reloader {
     pub(super) trail: Trail,
     /// Where they are counted.
     pub(super) metrics: Metrics,
+    /// What clients are shown, where TLS is spoken.
+    pub(super) certificates: Option<Certificates>,
 }
 
 /// Why the configuration was read again.
@@ -97,11 +100,17 @@ impl Reloader {
                     if let Some(result) = read.await {
                         self.take(Cause::Hangup, result).await;
                     }
+                    if let Some(certificates) = &mut self.certificates {
+                        certificates.reload().await;
+                    }
                 }
                 _ = looks.tick() => {
                     let read = self.read(|watched| watched.look(&config::process_environment));
                     if let Some(result) = read.await {
                         self.take(Cause::Changed, result).await;
+                    }
+                    if let Some(certificates) = &mut self.certificates {
+                        certificates.look().await;
                     }
                 }
             }

@@ -47,6 +47,8 @@ pub struct Exchange {
 pub struct Origin {
     /// The client's address.
     pub client: IpAddr,
+    /// The caller that its certificate names, where clients must show one.
+    pub certificate: Option<Arc<str>>,
     /// When its head was complete.
     pub started: Instant,
     /// What it is judged by.
@@ -141,9 +143,16 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// The caller, as [`caller`] names it.
+    /// The caller, as [`caller`] names it; the name of a certificate stands above that of a token.
     pub fn caller(&self) -> Caller {
-        caller(&self.origin.snapshot.policy.callers, self.headers, self.uri)
+        let shown = caller(&self.origin.snapshot.policy.callers, self.headers, self.uri);
+        match &self.origin.certificate {
+            Some(name) => Caller {
+                name: Arc::clone(name),
+                ..shown
+            },
+            None => shown,
+        }
     }
 
     /// A record about the request, what concerns its verdict left open.

@@ -33,6 +33,11 @@ impl Caller {
 /// The name of whoever shows no token.
 const ANONYMOUS: &str = "anonymous";
 
+/// Whether a name stands for callers who have none, in records and rules or in metrics: nobody may be called so.
+pub fn stands_for_unnamed(name: &str) -> bool {
+    name == ANONYMOUS || name == "other" || name.starts_with("token:")
+}
+
 impl Callers {
     /// The table of these names and the hashes of their tokens. Of two names for one token the last one counts.
     pub fn new(named: impl IntoIterator<Item = (String, TokenHash)>) -> Self {

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod callers;
+mod certificate;
 mod decide;
 mod judge;
 mod nearest;
@@ -12,7 +13,8 @@ pub mod rules;
 mod ruling;
 mod settings;
 
-pub use callers::{Caller, Callers};
+pub use callers::{Caller, Callers, stands_for_unnamed};
+pub use certificate::CertificateName;
 pub use decide::{Asked, Context, decide, malformed_selection};
 pub use judge::{Judgement, Request, judge};
 pub use permit::{Permit, Verdict};

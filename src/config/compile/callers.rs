@@ -4,14 +4,11 @@ use crate::config::section::Section;
 use crate::config::source::Place;
 use crate::config::tree::Node;
 use crate::config::value::Value;
-use crate::policy::Callers;
+use crate::policy::{Callers, stands_for_unnamed};
 use crate::qstash::credential::TokenHash;
 use crate::qstash::selection::quoted;
 
 const LONGEST_NAME: usize = 64;
-
-/// Names that stand for those who have none: in records and rules, and in metrics.
-const TAKEN: [&str; 2] = ["anonymous", "other"];
 
 /// What a hash looks like, and how to make one.
 const HASH: &str = "the 64 hexadecimal digits that `printf %s \"$TOKEN\" | sha256sum` prints";
@@ -86,7 +83,7 @@ fn name(value: &Value<'_>) -> Result<String, String> {
             value.written()
         ));
     }
-    if TAKEN.contains(&name.as_str()) {
+    if stands_for_unnamed(&name) {
         return Err(format!(
             "{} is what callers without a name are called; choose another",
             value.written()
