@@ -17,6 +17,12 @@ pub enum CertificateName<'a> {
     Common(&'a str),
 }
 
+/// Whether a caller of this name was named by its certificate: one that is configured cannot have it, and of those without
+/// a name the caller has to know.
+pub fn is_of_a_certificate(name: &str) -> bool {
+    name.contains([':', '%']) && !callers::stands_for_unnamed(name)
+}
+
 impl CertificateName<'_> {
     /// The most bytes of a caller's name: it stands in every record of its caller.
     pub const LONGEST: usize = 512;

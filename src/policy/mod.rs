@@ -14,7 +14,7 @@ mod ruling;
 mod settings;
 
 pub use callers::{Caller, Callers, stands_for_unnamed};
-pub use certificate::CertificateName;
+pub use certificate::{CertificateName, is_of_a_certificate};
 pub use decide::{Asked, Context, decide, malformed_selection};
 pub use judge::{Judgement, Request, judge};
 pub use permit::{Permit, Verdict};

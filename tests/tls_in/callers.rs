@@ -1,5 +1,6 @@
 //! Clients that must show a certificate, and what they are called by it.
 
+use qstash_guard::qstash::credential::TokenHash;
 use rcgen::string::Ia5String;
 use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
 use rustls::version::{TLS12, TLS13};
@@ -117,8 +118,8 @@ fn a_certificate_may_name_a_caller_that_is_configured() {
     let upstream = Upstream::json(r#"{"cancelled":5}"#);
     let yaml = format!(
         "callers:\n- {{name: billing, token_sha256: {}}}\n- {{name: ops, token_sha256: {}}}\n",
-        sha256("billing-token"),
-        sha256("ops-token")
+        TokenHash::of(b"billing-token").to_hex(),
+        TokenHash::of(b"ops-token").to_hex()
     );
     let (secured, clients) = secured(&upstream, &yaml);
     let issued = clients.issue(&named(Some("billing"), vec![]));
@@ -133,14 +134,6 @@ fn a_certificate_may_name_a_caller_that_is_configured() {
     }
     let cancelled = r#"qstash_guard_cancelled_messages_total{caller="billing"}"#;
     assert_eq!(secured.guard.metric_line(cancelled), 10);
-}
-
-fn sha256(text: &str) -> String {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(text)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 #[test]
@@ -199,4 +192,28 @@ fn a_certificate_that_names_nobody_is_refused() {
     }
     assert!(guard.log().contains("holds no name for a caller"), "{}", guard.log());
     assert_eq!(upstream.connections(), 0);
+}
+
+#[test]
+fn a_replay_knows_callers_by_their_certificates() {
+    let upstream = Upstream::json(r#"{"cancelled":5}"#);
+    let (secured, clients) = secured(&upstream, "");
+    let (guard, issued) = (secured.guard, billing(&clients));
+    let peer = Peer::of(&secured.authority).showing(&issued);
+    let mut client = peer.connect(guard.address).unwrap();
+    assert_eq!(client.request("DELETE", CANCEL, &[], b"").status(), 202);
+    drop(client);
+    let folder = std::sync::Arc::clone(&guard.folder);
+    assert!(guard.stop().0.success());
+    let rule = "policy: {rules: [{name: none-of-prod, callers: ['spiffe://prod.example/*'], deny: Not from prod.}]}\n";
+    folder.write("new.yaml", rule);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_qstash-guard"))
+        .args(["audit", "replay", "--json", "--config", "new.yaml", "audit"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let change: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{text}");
+    assert_eq!(change["after"]["rule"], "none-of-prod", "{text}");
 }

@@ -68,13 +68,11 @@ fn check_names_the_file_and_the_key_that_names_it() {
         let folder = folder();
         assert_eq!(check(&folder).0, 0, "good files: {}", check(&folder).1);
         for (file, content) in files {
-            match content {
-                Some(content) => folder.write(file, &content),
-                None => {
-                    std::fs::remove_file(folder.path().join(file)).unwrap();
-                    continue;
-                }
-            };
+            if let Some(content) = content {
+                folder.write(file, &content);
+            } else {
+                std::fs::remove_file(folder.path().join(file)).unwrap();
+            }
         }
         let (code, said) = check(&folder);
         assert_eq!(code, 1, "{said}");

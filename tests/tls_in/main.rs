@@ -39,7 +39,8 @@ fn put(folder: &Folder, issued: &Issued) {
 /// Files in the folder of the guard, which it is started in.
 const TLS: &str = "certificate: tls.crt, private_key: tls.key";
 
-/// A guard before this upstream, with further keys of `listen.tls` and further sections.
+/// A guard before this upstream, with further keys of `listen.tls` and further sections, or keys of `listen` with two
+/// spaces before them.
 fn secured(upstream: &str, tls: &str, yaml: &str) -> Secured {
     secured_in(Arc::new(Folder::new()), upstream, tls, yaml)
 }
@@ -48,7 +49,8 @@ fn secured_in(folder: Arc<Folder>, upstream: &str, tls: &str, yaml: &str) -> Sec
     let authority = Authority::new("test roots");
     let certificate = authority.issue(&hosts(&["localhost"]));
     put(&folder, &certificate);
-    let guard = Guard::start_in(folder, upstream, &format!("listen: {{tls: {{{TLS}{tls}}}}}\n{yaml}"));
+    let yaml = format!("listen:\n  tls: {{{TLS}{tls}}}\n{yaml}");
+    let guard = Guard::start_in(folder, upstream, &yaml);
     Secured {
         guard,
         authority,

@@ -63,11 +63,11 @@ impl<'a> Peer<'a> {
 
     /// Shakes hands; what the guard says against it is the error. With TLS 1.3, a client learns of it when it reads.
     pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<TlsClient> {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut tls = ClientConnection::new(self.config(), name).unwrap();
         let mut tcp = TcpStream::connect(address).unwrap();
         tcp.set_read_timeout(Some(PATIENCE)).unwrap();
         tcp.set_nodelay(true).unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let mut tls = ClientConnection::new(self.config(), name).unwrap();
         while tls.is_handshaking() {
             tls.complete_io(&mut tcp)?;
         }
