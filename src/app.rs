@@ -1,5 +1,6 @@
 //! The composition root: settings in, a running guard out.
 
+mod certificates;
 mod reload;
 mod token;
 
@@ -17,6 +18,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use self::certificates::Certificates;
 use crate::audit::{Event, Record, StartFault, Trail, TrailError};
 use crate::config::{Settings, Watched};
 use crate::layers::exchange::Snapshot;
@@ -24,6 +26,7 @@ use crate::layers::follow::MOST_FOLLOWED;
 use crate::layers::suppressed::Suppressed;
 use crate::limits::{Store, StoreSettings};
 use crate::server::admin::Admin;
+use crate::server::tls::TlsFaults;
 use crate::server::{BindError, Connections, Drain, Listeners};
 use crate::stack::{self, Parts};
 use crate::telemetry::Metrics;
@@ -50,6 +53,9 @@ pub enum GuardError {
     /// The guard's own token.
     #[error(transparent)]
     Token(#[from] TokenFault),
+    /// The certificate for clients.
+    #[error(transparent)]
+    Certificate(#[from] TlsFaults),
     /// The system.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -71,6 +77,7 @@ pub struct Guard {
     snapshot: Arc<ArcSwap<Snapshot>>,
     metrics: Metrics,
     token: Option<TokenHolder>,
+    certificates: Option<Certificates>,
     settings: Settings,
 }
 
@@ -92,6 +99,7 @@ impl Guard {
         let metrics = Metrics::new()?;
         let tls = client_config(settings.upstream.ca_file.as_deref())?;
         let token = settings.token.clone().map(TokenHolder::open).transpose()?;
+        let certificates = settings.listen.tls.clone().map(Certificates::load).transpose()?;
 
         // The trail is opened, locked and written before a port opens: a guard that cannot write it does not serve.
         let origin = &settings.upstream.origin;
@@ -162,6 +170,7 @@ impl Guard {
                 stack::build(parts, client.clone()),
                 Arc::clone(&snapshot),
                 (&settings.listen, resources),
+                certificates.as_ref().map(|own| own.presented().clone()),
                 Arc::clone(&slots),
                 metrics.clone(),
                 drain.clone(),
@@ -219,6 +228,7 @@ impl Guard {
             snapshot,
             metrics,
             token,
+            certificates,
             settings,
         })
     }
@@ -235,8 +245,8 @@ impl Guard {
         self.admin
     }
 
-    /// From now on reloads the configuration when it changes and with each of `hangups`, which also reopens an audit
-    /// file that was moved away. The settings that the guard runs with were loaded from `watched`.
+    /// From now on reloads the configuration and the certificate when they change and with each of `hangups`, which also
+    /// reopens an audit file that was moved away. The settings that the guard runs with were loaded from `watched`.
     pub fn reload_from(&mut self, watched: Watched, hangups: Signal) {
         let reloader = reload::Reloader {
             watched,
@@ -247,6 +257,7 @@ impl Guard {
             snapshot: Arc::clone(&self.snapshot),
             trail: self.trail.clone(),
             metrics: self.metrics.clone(),
+            certificates: self.certificates.clone(),
         };
         self.main.spawn(reloader.run(self.drain.clone()));
     }

@@ -313,7 +313,42 @@ mod policy {
         unguardable_operation: "policy:\n  operations:\n    dlq.bulk_delete: guard\n";
         operations_as_a_list: "policy:\n  operations: [keys.rotate]\n";
         unknown_filter: "policy:\n  bulk_cancel:\n    narrowing_filters: [queueNames, fromDate]\n    extra_parameters: [count]\n";
-        not_available: "policy:\n  bulk_cancel: {cap_enforced_by: qstash, on_missing_cap: apply_max_count}\nlisten: {path_prefix: /qstash, tls: {certificate: a}}\n";
+        not_available: "policy:\n  bulk_cancel: {cap_enforced_by: qstash, on_missing_cap: apply_max_count}\n";
+    }
+}
+
+mod tls {
+    use super::*;
+
+    faulty! {
+        tls;
+        left_empty: "listen:\n  tls:\n";
+        half_of_it: "listen:\n  tls: {certificate: tls.crt}\n";
+        nothing_in_it: "listen: {tls: {}}\n";
+        empty_names: "listen:\n  tls: {certificate: \"\", private_key: null, client_ca: \"\"}\n";
+        misspelt: "listen:\n  tls: {certificat: tls.crt, private_key: tls.key, ca: roots.pem}\n";
+        no_mapping: "listen: {tls: true}\n";
+    }
+
+    #[test]
+    fn is_off_by_default_and_may_be_said_to_be() {
+        assert!(valid("").settings.listen.tls.is_none());
+        assert!(valid("listen: {tls: null}\n").settings.listen.tls.is_none());
+    }
+
+    #[test]
+    fn callers_of_a_rule_may_be_named_by_certificates() {
+        let long = format!("spiffe://prod.example/{}/*", "a".repeat(200));
+        let rule = format!("policy: {{rules: [{{name: a, deny: not today, callers: ['{long}']}}]}}\n");
+        let warned = |text: &str| {
+            let warnings = valid(text).warnings;
+            warnings
+                .iter()
+                .any(|warning| warning.message().contains("matches none of `callers`"))
+        };
+        let tls = |more: &str| format!("listen: {{tls: {{certificate: a, private_key: b{more}}}}}\n{rule}");
+        assert!(warned(&rule) && warned(&tls("")));
+        assert!(!warned(&tls(", client_ca: c")));
     }
 }
 

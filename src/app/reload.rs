@@ -13,6 +13,7 @@ use tokio::signal::unix::Signal;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::MissedTickBehavior;
 
+use super::certificates::Certificates;
 use super::token::TokenHolder;
 use crate::audit::{Event, Record, Recorded, Trail};
 use crate::config::{self, Faults, Loaded, Settings, Watched};
@@ -86,6 +87,8 @@ pub(super) struct Reloader {
     pub(super) trail: Trail,
     /// Where they are counted.
     pub(super) metrics: Metrics,
+    /// What clients are shown, where TLS is spoken.
+    pub(super) certificates: Option<Certificates>,
 }
 
 /// Why the configuration was read again.
@@ -174,6 +177,9 @@ impl Reloader {
                     }
                     asked = true;
                     self.look_at_token(true).await;
+                    if let Some(certificates) = &mut self.certificates {
+                        certificates.reload().await;
+                    }
                 }
                 (cause, done) = finished(&mut reading) => {
                     reading = None;
@@ -196,6 +202,9 @@ impl Reloader {
                         Some(reading) => reading.tell_if_late(),
                     }
                     self.look_at_token(false).await;
+                    if let Some(certificates) = &mut self.certificates {
+                        certificates.look().await;
+                    }
                 }
             }
             if asked && reading.is_none() {

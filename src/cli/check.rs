@@ -11,7 +11,7 @@ use crate::config;
 /// Validate a configuration
 ///
 /// Prints each fault with its file, line and column, the line and what would be right; for a valid configuration, its
-/// name, the digest of its policy, and warnings.
+/// name, the digest of its policy, and warnings. The certificates and keys that it names are read too.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Check {
     /// The configuration to validate; without it the one that `run` would use.
@@ -33,9 +33,12 @@ impl Check {
     /// A closed pipe changes nothing about what is valid, so that failed writes are passed over.
     fn write(&self, out: &mut impl Write, err: &mut impl Write) -> ExitCode {
         let located = config::locate(self.config.as_deref());
-        match config::load(&located, &config::process_environment) {
+        let now = Timestamp::now();
+        let loaded = config::load(&located, &config::process_environment)
+            .and_then(|mut loaded| loaded.check_files(now).map(|()| loaded));
+        match loaded {
             Ok(loaded) => {
-                for warning in loaded.warnings_at(Timestamp::now()) {
+                for warning in loaded.warnings_at(now) {
                     let _ = writeln!(err, "{}", warning.render(&loaded.source, true));
                 }
                 let digest = &loaded.settings.policy.digest;

@@ -17,7 +17,7 @@ use super::environment::Lookup;
 use super::fault::{Fault, Faults, Warning};
 use super::section::Section;
 use super::settings::Settings;
-use super::source::Source;
+use super::source::{Place, Source};
 use super::tree;
 use super::value::Context;
 use crate::policy::CapEnforcedBy;
@@ -31,6 +31,8 @@ pub struct Loaded {
     pub warnings: Vec<Warning>,
     /// What will be worth knowing, and from when on.
     later: Vec<(Timestamp, Warning)>,
+    /// The keys that name files, and where those names stand.
+    pub(super) files: Vec<(String, Place)>,
     /// The file it came from.
     pub source: Source,
 }
@@ -52,6 +54,7 @@ pub fn compile(name: &str, text: &str, lookup: Lookup<'_>) -> Result<Loaded, Fau
         warnings,
         later,
         secrets,
+        files,
         ..
     } = context;
     source.hide(secrets.into_inner());
@@ -64,6 +67,7 @@ pub fn compile(name: &str, text: &str, lookup: Lookup<'_>) -> Result<Loaded, Fau
         settings,
         warnings,
         later: later.into_inner(),
+        files: files.into_inner(),
         source,
     })
 }
@@ -114,7 +118,8 @@ fn settings(mut root: Section<'_>) -> Settings {
         mode,
     } = credentials::compile(root.section("credentials"));
     let callers = callers::compile(root.get("callers"), &mode);
-    let mut policy = policy::compile(root.section("policy"), &upstream.origin, callers);
+    let certificates = listen.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    let mut policy = policy::compile(root.section("policy"), &upstream.origin, callers, certificates);
     let limits = limits::compile(root.get("rate_limits"));
     let store = limits::store(root.section("rate_limit_store"));
     let audit = audit::compile(root.section("audit"));

@@ -39,12 +39,14 @@ impl Loaded {
             address: _,
             path_prefix: _,
             trusted_proxies: _,
+            tls: _, // its files are read again, under these names
             idle_timeout: _,
         } = listen;
         hold!(held, listen, running.listen,
             "listen.address": address,
             "listen.path_prefix": path_prefix,
             "listen.trusted_proxies": trusted_proxies,
+            "listen.tls": tls,
             "listen.idle_timeout": idle_timeout,
         );
 

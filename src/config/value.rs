@@ -24,6 +24,8 @@ pub(super) struct Context<'a> {
     /// What is worth knowing from a time on.
     pub(super) later: RefCell<Vec<(Timestamp, Warning)>>,
     pub(super) secrets: RefCell<Vec<Range<usize>>>,
+    /// The keys that name files, and where those names stand.
+    pub(super) files: RefCell<Vec<(String, Place)>>,
 }
 
 /// What most files are.
@@ -31,7 +33,7 @@ pub(super) const CONFIGURATION: &str = "the configuration";
 
 impl<'a> Context<'a> {
     pub(super) fn new(source: &'a Source, lookup: Lookup<'a>) -> Self {
-        let (faults, warnings, later, secrets) = Default::default();
+        let (faults, warnings, later, secrets, files) = Default::default();
         Context {
             of: CONFIGURATION,
             source,
@@ -40,6 +42,7 @@ impl<'a> Context<'a> {
             warnings,
             later,
             secrets,
+            files,
         }
     }
 
@@ -232,6 +235,11 @@ impl<'c> Value<'c> {
     /// Whether the value takes anything from the environment: then its text is not shown, and words for numbers are taken.
     pub(super) fn is_substituted(&self) -> bool {
         matches!(&self.node.value, Node::String(text) if environment::is_substituted(text))
+    }
+
+    /// Notes that the value names a file, whose faults point here.
+    pub(super) fn names_a_file(&self) {
+        self.context.files.borrow_mut().push((self.path.clone(), self.place()));
     }
 
     /// Keeps the value out of everything that is shown.

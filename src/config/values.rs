@@ -250,7 +250,18 @@ pub(super) fn file(value: &Value<'_>) -> Result<Option<PathBuf>, String> {
     if text.is_empty() {
         return Err(format!("`{}` is empty; write a file, or `null` for none", value.path));
     }
+    value.names_a_file();
     Ok(Some(PathBuf::from(text)))
+}
+
+/// A file that must be given.
+pub(super) fn needed_file(value: &Value<'_>) -> Result<PathBuf, String> {
+    let text = value.text("a file")?;
+    if text.is_empty() {
+        return Err(format!("`{}` is empty; write a file", value.path));
+    }
+    value.names_a_file();
+    Ok(PathBuf::from(text))
 }
 
 /// A whole number and one of some units.

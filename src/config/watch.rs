@@ -3,12 +3,11 @@
 //! A file is looked at by its content, under its own path each time: that sees an editor that replaces the file, a mount
 //! that tells of no events, and a Kubernetes `ConfigMap`, where the path stays and a link on the way is swapped.
 
-use sha2::{Digest as _, Sha256};
-
 use super::compile::Loaded;
 use super::environment::Lookup;
 use super::fault::Faults;
 use super::locate::{self, Located};
+use super::looks::{Look, Looks};
 use super::overrides::Overrides;
 
 /// A configuration, and what of it was seen last.
@@ -18,24 +17,11 @@ pub struct Watched {
     overrides: Overrides,
     /// Whether it can be read more than once: a pipe cannot.
     lasts: bool,
-    /// What was seen last.
-    seen: Option<Look>,
-    /// What was last loaded, or found faulty.
-    taken: Option<Look>,
+    looks: Looks,
 }
 
-/// The hash of what a file held, or of why it could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Look([u8; 32]);
-
-impl Look {
-    fn of(read: &Result<String, String>) -> Self {
-        let (kind, text) = match read {
-            Ok(text) => (b"+", text),
-            Err(message) => (b"-", message),
-        };
-        Look(Sha256::new().chain_update(kind).chain_update(text).finalize().into())
-    }
+fn look_at(read: &Result<String, String>) -> Look {
+    Look::at([read.as_ref().map(String::as_bytes).map_err(String::as_str)])
 }
 
 impl Watched {
@@ -45,8 +31,7 @@ impl Watched {
             located,
             overrides,
             lasts: true,
-            seen: None,
-            taken: None,
+            looks: Looks::default(),
         }
     }
 
@@ -65,8 +50,7 @@ impl Watched {
             Located::BuiltIn => true,
             Located::File(path) => path.metadata().is_ok_and(|metadata| metadata.is_file()),
         };
-        self.seen = Some(Look::of(&read));
-        self.taken = self.seen;
+        self.looks.take(look_at(&read));
         self.compile(&read, lookup)
     }
 
@@ -76,8 +60,7 @@ impl Watched {
     /// Everything that is wrong with it, or why it cannot be read; an empty file is one of these.
     pub fn load(&mut self, lookup: Lookup<'_>) -> Result<Loaded, Faults> {
         let read = locate::read_again(&self.located);
-        self.seen = Some(Look::of(&read));
-        self.taken = self.seen;
+        self.looks.take(look_at(&read));
         self.compile(&read, lookup)
     }
 
@@ -88,14 +71,8 @@ impl Watched {
             return None;
         }
         let read = locate::read_again(&self.located);
-        let now = Some(Look::of(&read));
-        let settled = self.seen == now;
-        self.seen = now;
-        if !settled || self.taken == now {
-            return None;
-        }
-        self.taken = now;
-        Some(self.compile(&read, lookup))
+        let changed = self.looks.find_change(look_at(&read));
+        changed.then(|| self.compile(&read, lookup))
     }
 
     fn compile(&self, read: &Result<String, String>, lookup: Lookup<'_>) -> Result<Loaded, Faults> {

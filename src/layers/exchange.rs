@@ -58,6 +58,8 @@ pub struct Exchange {
 pub struct Origin {
     /// The client's address.
     pub client: IpAddr,
+    /// The caller that its certificate names, where clients must show one.
+    pub certificate: Option<Arc<str>>,
     /// When its head was complete.
     pub started: Instant,
     /// Who sends it, once that is no longer to be read from its head: the guard's token has taken the place of the
@@ -167,10 +169,17 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// The caller, as [`caller`] names it where it is not known yet.
+    /// The caller, as [`caller`] names it where it is not known yet; the name of a certificate stands above that of a token.
     pub fn caller(&self) -> Caller {
         let known = self.origin.caller.clone();
-        known.unwrap_or_else(|| caller(&self.origin.snapshot.policy.callers, self.headers, self.uri))
+        let shown = known.unwrap_or_else(|| caller(&self.origin.snapshot.policy.callers, self.headers, self.uri));
+        match &self.origin.certificate {
+            Some(name) => Caller {
+                name: Arc::clone(name),
+                ..shown
+            },
+            None => shown,
+        }
     }
 
     /// The target as the client sent it, but for its credential: without the pair that the guard put in.

@@ -35,6 +35,11 @@ impl Caller {
 /// The name of whoever shows no token.
 const ANONYMOUS: &str = "anonymous";
 
+/// Whether a name stands for callers who have none, in records and rules or in metrics: nobody may be called so.
+pub fn stands_for_unnamed(name: &str) -> bool {
+    name == ANONYMOUS || name == "other" || name.starts_with("token:")
+}
+
 impl Callers {
     /// What guard keys begin with, so that people and scanners for leaked secrets know one when they see it.
     pub const KEY_PREFIX: &str = "qg_";

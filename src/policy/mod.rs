@@ -3,6 +3,7 @@
 mod bounds;
 mod callers;
 mod caps;
+mod certificate;
 mod decide;
 mod guarded_cap;
 mod judge;
@@ -14,8 +15,9 @@ pub mod rules;
 mod ruling;
 mod settings;
 
-pub use callers::{Caller, Callers};
+pub use callers::{Caller, Callers, stands_for_unnamed};
 pub use caps::{Cap, Overrun};
+pub use certificate::{CertificateName, is_of_a_certificate};
 pub use decide::{Asked, Context, decide, malformed_selection, not_resolvable};
 pub use guarded_cap::{CapEnforcedBy, Caps, GuardedCap, OnMissingCap};
 pub use judge::{Judgement, Request, judge};

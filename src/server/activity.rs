@@ -57,8 +57,8 @@ impl Activity {
         }
     }
 
-    /// HTTP/2's preface is complete: what follows may be a head much later, or no head at all.
-    pub(super) fn preface_ended(&self) {
+    /// TLS's handshake or HTTP/2's preface is complete: what follows may be a head much later, or no head at all.
+    pub(super) fn opening_ended(&self) {
         self.head_since.store(0, Ordering::Relaxed);
         self.idle_since.store(self.now(), Ordering::Relaxed);
     }

@@ -1,35 +1,33 @@
 //! One core's connections: accepts them, finds out which HTTP they speak, bounds how long they may do nothing, and
 //! lets them finish at shutdown.
 
-use std::convert::Infallible;
-use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
-use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::activity::{Activity, Expired, Timeouts};
 use super::client_ip::TrustedProxies;
 use super::drain::Drain;
+use super::in_flight::{Answering, InFlight};
 use super::io::ClientIo;
 use super::listener::pause_after;
 use super::settings::{Listen, Resources};
+use super::tls::{self, Presented, Secured, Unopened};
 use super::watch::{Ended, watch};
-use crate::layers::body::ReplyBody;
 use crate::layers::exchange::{Exchange, Origin, Snapshot};
 use crate::stack::Stack;
 use crate::telemetry::Metrics;
@@ -49,17 +47,19 @@ struct Shared {
     timeouts: Timeouts,
     max_header_bytes: usize,
     trusted_proxies: TrustedProxies,
+    tls: Option<Presented>,
     drain: Drain,
     open: TaskTracker,
 }
 
 impl<S: Stack> Connections<S> {
-    /// Connections that are answered by `stack`. `slots` bounds them over all cores; once `drain` has started, they
-    /// finish what they do.
+    /// Connections that are answered by `stack`, over TLS where there is something to present. `slots` bounds them over
+    /// all cores; once `drain` has started, they finish what they do.
     pub fn new(
         stack: S,
         snapshot: Arc<ArcSwap<Snapshot>>,
         (listen, resources): (&Listen, &Resources),
+        tls: Option<Presented>,
         slots: Arc<Semaphore>,
         metrics: Metrics,
         drain: Drain,
@@ -75,6 +75,7 @@ impl<S: Stack> Connections<S> {
             },
             max_header_bytes: resources.max_header_bytes,
             trusted_proxies: listen.trusted_proxies.clone(),
+            tls,
             drain,
             open: TaskTracker::new(),
         };
@@ -105,22 +106,61 @@ impl<S: Stack> Connections<S> {
                 slot = Arc::clone(&shared.slots).acquire_owned() => slot,
                 () = shared.drain.started() => break,
             };
-            let connections = self.clone();
-            shared.open.spawn(async move {
-                let _slot = slot;
-                let metrics = connections.shared.metrics.clone();
-                metrics.connection_opened();
-                connections.serve(stream, peer).await;
-                metrics.connection_closed();
-            });
+            let _ = stream.set_nodelay(true);
+            let Ok(slot) = slot else { break };
+            let (connections, held) = (self.clone(), Held::new(slot, &shared.metrics));
+            // Two futures, so that a connection without TLS holds no room for it.
+            match &shared.tls {
+                None => shared.open.spawn(connections.serve(held, stream, peer)),
+                Some(tls) => shared
+                    .open
+                    .spawn(connections.serve_tls(held, stream, peer, tls.config())),
+            };
         }
         shared.open.close();
         shared.open.clone()
     }
 
-    async fn serve(self, mut stream: TcpStream, peer: SocketAddr) {
-        let _ = stream.set_nodelay(true);
+    async fn serve(self, _held: Held, stream: TcpStream, peer: SocketAddr) {
         let activity = Arc::new(Activity::new(self.shared.timeouts));
+        self.converse(stream, Peer::at(peer), activity, false).await;
+    }
+
+    async fn serve_tls(self, _held: Held, stream: TcpStream, peer: SocketAddr, config: Arc<ServerConfig>) {
+        let activity = Arc::new(Activity::new(self.shared.timeouts));
+        let opened = {
+            let opening = pin!(tls::open(stream, peer.ip(), config, &activity));
+            watch(opening, &activity, &self.shared.drain, |_| false).await
+        };
+        let secured = match opened {
+            Ended::Itself(Ok(secured)) => secured,
+            Ended::Itself(Err(Unopened::HungUp))
+            | Ended::Expired(Expired::Idle | Expired::Stalled)
+            | Ended::Drained => {
+                return;
+            }
+            Ended::Itself(Err(Unopened::Refused)) | Ended::Expired(Expired::Head) => {
+                return self.shared.metrics.malformed();
+            }
+        };
+        activity.opening_ended();
+        let Secured {
+            stream,
+            certificate,
+            is_http2,
+        } = secured;
+        let peer = Peer {
+            certificate,
+            ..Peer::at(peer)
+        };
+        self.converse(stream, peer, activity, is_http2).await;
+    }
+
+    /// Serves an open connection. Where HTTP/2 is agreed upon, its preface must come; else it may.
+    async fn converse<T>(self, mut stream: T, peer: Peer, activity: Arc<Activity>, is_http2: bool)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let sniffed = {
             let sniffing = pin!(sniff(&mut stream, &activity));
             watch(sniffing, &activity, &self.shared.drain, |_| false).await
@@ -131,16 +171,19 @@ impl<S: Stack> Connections<S> {
             Ended::Expired(Expired::Head) => return self.shared.metrics.malformed(),
         };
         match protocol {
-            Protocol::Http1 => self.serve_http1(stream, first, activity, peer.ip()).await,
+            Protocol::Http1 if !is_http2 => self.serve_http1(stream, first, activity, peer).await,
             // Boxed: few connections speak it, and its state is the larger one.
-            Protocol::Http2 => Box::pin(self.serve_http2(stream, first, activity, peer.ip())).await,
+            Protocol::Http1 | Protocol::Http2 => Box::pin(self.serve_http2(stream, first, activity, peer)).await,
         }
     }
 
-    async fn serve_http1(self, stream: TcpStream, first: BytesMut, activity: Arc<Activity>, client: IpAddr) {
+    async fn serve_http1<T>(self, stream: T, first: BytesMut, activity: Arc<Activity>, peer: Peer)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let shared = Arc::clone(&self.shared);
         let io = TokioIo::new(ClientIo::new(stream, first, Arc::clone(&activity), true));
-        let service = self.service(&activity, client);
+        let service = self.service(&activity, peer);
         let connection = http1::Builder::new()
             .preserve_header_case(true)
             .auto_date_header(false)
@@ -156,11 +199,14 @@ impl<S: Stack> Connections<S> {
         shared.note_end(&ended);
     }
 
-    async fn serve_http2(self, stream: TcpStream, first: BytesMut, activity: Arc<Activity>, client: IpAddr) {
+    async fn serve_http2<T>(self, stream: T, first: BytesMut, activity: Arc<Activity>, peer: Peer)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let shared = Arc::clone(&self.shared);
-        activity.preface_ended();
+        activity.opening_ended();
         let io = TokioIo::new(ClientIo::new(stream, first, Arc::clone(&activity), false));
-        let service = self.service(&activity, client);
+        let service = self.service(&activity, peer);
         let connection = http2::Builder::new(TokioExecutor::new())
             .auto_date_header(false)
             .max_header_list_size(u32::try_from(shared.max_header_bytes).unwrap_or(u32::MAX))
@@ -177,7 +223,7 @@ impl<S: Stack> Connections<S> {
     fn service(
         self,
         activity: &Arc<Activity>,
-        client: IpAddr,
+        peer: Peer,
     ) -> impl Fn(Request<Incoming>) -> Answering<S::Future> + use<S> {
         // hyper calls through a shared reference, tower through an exclusive one; a connection's requests are called
         // one at a time, so the lock is never waited for.
@@ -187,7 +233,8 @@ impl<S: Stack> Connections<S> {
             let in_flight = InFlight::new(&activity);
             let (head, body) = request.into_parts();
             let origin = Origin {
-                client: shared.trusted_proxies.client(client, &head.headers),
+                client: shared.trusted_proxies.client(peer.address, &head.headers),
+                certificate: peer.certificate.clone(),
                 started: Instant::now(),
                 caller: None,
                 snapshot: shared.snapshot.load_full(),
@@ -196,11 +243,46 @@ impl<S: Stack> Connections<S> {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .call(Exchange { head, body, origin });
-            Answering {
-                future,
-                in_flight: Some(in_flight),
-            }
+            Answering::new(future, in_flight)
         }
+    }
+}
+
+/// Who is at the other end.
+struct Peer {
+    address: IpAddr,
+    /// The caller that its certificate names.
+    certificate: Option<Arc<str>>,
+}
+
+impl Peer {
+    fn at(address: SocketAddr) -> Self {
+        Peer {
+            address: address.ip(),
+            certificate: None,
+        }
+    }
+}
+
+/// A connection that counts, and holds its slot, as long as this is there.
+struct Held {
+    _slot: OwnedSemaphorePermit,
+    metrics: Metrics,
+}
+
+impl Held {
+    fn new(slot: OwnedSemaphorePermit, metrics: &Metrics) -> Self {
+        metrics.connection_opened();
+        Held {
+            _slot: slot,
+            metrics: metrics.clone(),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.metrics.connection_closed();
     }
 }
 
@@ -247,70 +329,3 @@ async fn sniff(stream: &mut (impl AsyncRead + Unpin), activity: &Activity) -> Op
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// A request that is not answered to its end.
-struct InFlight(Arc<Activity>);
-
-impl InFlight {
-    fn new(activity: &Arc<Activity>) -> Self {
-        activity.request_began();
-        InFlight(Arc::clone(activity))
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.request_ended();
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// The stack's future; hands the in-flight mark on to the body.
-    struct Answering<F> {
-        #[pin]
-        future: F,
-        in_flight: Option<InFlight>,
-    }
-}
-
-impl<F: Future<Output = Result<Response<ReplyBody>, Infallible>>> Future for Answering<F> {
-    type Output = Result<Response<Served>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        this.future.poll(cx).map(|answer| {
-            answer.map(|response| {
-                response.map(|body| Served {
-                    body,
-                    _in_flight: this.in_flight.take(),
-                })
-            })
-        })
-    }
-}
-
-/// A body that keeps its request in flight until it ends.
-struct Served {
-    body: ReplyBody,
-    _in_flight: Option<InFlight>,
-}
-
-impl Body for Served {
-    type Data = bytes::Bytes;
-    type Error = BodyFault;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<bytes::Bytes>, BodyFault>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}

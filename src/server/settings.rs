@@ -15,8 +15,21 @@ pub struct Listen {
     pub path_prefix: String,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
+    /// Certificate and key, where TLS is spoken.
+    pub tls: Option<Tls>,
     /// How long a kept-alive connection may stay unused.
     pub idle_timeout: Duration,
+}
+
+/// `listen.tls` of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate and what signed it, a PEM file.
+    pub certificate: PathBuf,
+    /// Its key, a PEM file.
+    pub private_key: PathBuf,
+    /// The roots that clients' certificates must come from, a PEM file; without one clients show none.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// `admin` of the configuration.

@@ -142,6 +142,7 @@ fn judged(snapshot: &Arc<Snapshot>, query: &str) -> Judged {
         ruling,
         origin: Origin {
             caller: None,
+            certificate: None,
             client: Ipv4Addr::LOCALHOST.into(),
             started: Instant::now(),
             snapshot: Arc::clone(snapshot),

@@ -107,6 +107,7 @@ fn what_it_refuses_of_the_faulty_files() {
         ("keys", keys::files()),
         ("single values", single_values::files()),
         ("policy", policy::files()),
+        ("tls", tls::files()),
         ("limits", limits::files()),
         ("environment", environment::files()),
         ("secrets", secrets::files()),
@@ -476,12 +477,11 @@ fn values(takes: &Value) -> Vec<Value> {
 }
 
 /// Keys whose values have a grammar of their own, or are right or wrong together with other keys: the schema takes more.
-const BEYOND_A_SCHEMA: [&str; 8] = [
+const BEYOND_A_SCHEMA: [&str; 7] = [
     "callers",
     "credentials.mode",
     "credentials.token",
     "listen.path_prefix",
-    "listen.tls",
     "listen.trusted_proxies",
     "policy.rules",
     "rate_limit_store",

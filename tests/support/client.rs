@@ -1,16 +1,16 @@
 //! A client that writes raw bytes and reads one answer.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use socket2::{Domain, Socket, Type};
 
 use super::upstream::PATIENCE;
 
-/// A connection to the guard.
-pub struct Client {
-    pub stream: TcpStream,
+/// A connection to the guard, over TCP or what stands on it.
+pub struct Client<S = TcpStream> {
+    pub stream: S,
     read: Vec<u8>,
 }
 
@@ -57,13 +57,10 @@ impl Client {
         Client::over(TcpStream::connect(address).unwrap())
     }
 
-    fn over(stream: TcpStream) -> Self {
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Client {
-            stream,
-            read: Vec::new(),
-        }
+        Client::on(stream)
     }
 
     /// A connection from another address of this machine.
@@ -72,6 +69,16 @@ impl Client {
         socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
         socket.connect(&address.into()).unwrap();
         Client::over(socket.into())
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// A connection over what is open already.
+    pub fn on(stream: S) -> Self {
+        Client {
+            stream,
+            read: Vec::new(),
+        }
     }
 
     /// Writes raw bytes.
@@ -189,7 +196,8 @@ impl Client {
                 self.read.extend_from_slice(&buffer[..length]);
                 true
             }
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            // TLS tells an end without its own goodbye.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => false,
             Err(error) => panic!("the guard did not answer: {error}"),
         }
     }

@@ -1,11 +1,12 @@
-//! An upstream behind TLS, and the certificates for it.
+//! Certificates, and an upstream behind TLS.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
 
 /// A certificate authority of a test.
@@ -28,11 +29,21 @@ impl Authority {
         }
     }
 
+    /// A certificate of this content, with a new key.
+    pub fn issue(&self, params: &CertificateParams) -> Issued {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Issued {
+            der: certificate.der().clone(),
+            pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+        }
+    }
+
     /// A certificate for this name and its key, in PEM.
     pub fn certificate(&self, name: &str) -> (String, String) {
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let key = KeyPair::generate().unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+        let issued = self.issue(&CertificateParams::new(vec![name.to_owned()]).unwrap());
+        (issued.pem, issued.key_pem)
     }
 
     /// An upstream with a certificate for this name, good until this year.
@@ -40,17 +51,28 @@ impl Authority {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2000, 1, 1);
         params.not_after = rcgen::date_time_ymd(until, 1, 1);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let issued = self.issue(&params);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
+            .with_single_cert(vec![issued.der.clone()], issued.key())
             .unwrap();
         TlsUpstream::start(Arc::new(config))
+    }
+}
+
+/// A certificate and its key.
+pub struct Issued {
+    pub der: CertificateDer<'static>,
+    pub pem: String,
+    pub key_pem: String,
+}
+
+impl Issued {
+    pub fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap()
     }
 }
 

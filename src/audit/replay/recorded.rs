@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::doubt::Doubt;
 use crate::audit::read::Entry;
 use crate::audit::redact;
-use crate::policy::{Caller, Callers, Code, Policy};
+use crate::policy::{self, Caller, Callers, Code, Policy};
 use crate::qstash::credential::Fingerprint;
 use crate::qstash::operation::Operation;
 use crate::qstash::query;
@@ -107,7 +107,7 @@ impl Recorded {
     }
 }
 
-/// The caller as the candidate names it, where the record shows which token it has.
+/// The caller as the candidate names it, where the record shows which token it has, or that a certificate named it.
 fn caller(recorded: &str, callers: &Callers, partial: &mut Partial) -> Caller {
     if recorded == &*Caller::anonymous().name {
         return Caller::anonymous();
@@ -123,7 +123,7 @@ fn caller(recorded: &str, callers: &Callers, partial: &mut Partial) -> Caller {
         };
     }
     partial.fingerprint = true;
-    partial.caller = !callers.is_named(recorded);
+    partial.caller = !callers.is_named(recorded) && !policy::is_of_a_certificate(recorded);
     Caller {
         name: recorded.into(),
         fingerprint: None,

@@ -5,7 +5,7 @@ use crate::config::section::Section;
 use crate::config::source::Place;
 use crate::config::tree::Node;
 use crate::config::value::Value;
-use crate::policy::Callers;
+use crate::policy::{Callers, stands_for_unnamed};
 use crate::qstash::credential::TokenHash;
 
 /// What a hash of a token looks like, and how to make one.
@@ -111,7 +111,7 @@ fn name(value: &Value<'_>) -> Result<String, String> {
             Callers::LONGEST_NAME
         ));
     }
-    if Callers::RESERVED.contains(&name.as_str()) {
+    if stands_for_unnamed(&name) {
         return Err(format!(
             "{} is what callers without a name are called; choose another",
             value.written()

@@ -19,7 +19,8 @@ use crate::upstream::Origin;
 pub(super) const HOSTED_IGNORES_COUNT: &str = "hosted QStash has ignored `count` on filter cancels since September 2026, and nothing else would enforce it; write \
      `guard` or `auto`";
 
-pub(super) fn compile(mut section: Section<'_>, upstream: &Origin, callers: Callers) -> Policy {
+/// `certificates`: whether callers have names by their certificates too.
+pub(super) fn compile(mut section: Section<'_>, upstream: &Origin, callers: Callers, certificates: bool) -> Policy {
     let mode = section.value("mode", Mode::Enforce, |value| {
         let mode = values::one_of(value, &keys::MODES)?;
         if mode == Mode::Monitor {
@@ -34,7 +35,12 @@ pub(super) fn compile(mut section: Section<'_>, upstream: &Origin, callers: Call
     });
     let policy = Policy {
         mode,
-        rules: rules::compile(section.get("rules"), &bulk_cancel, &operations, &callers),
+        rules: rules::compile(
+            section.get("rules"),
+            &bulk_cancel,
+            &operations,
+            (&callers, certificates),
+        ),
         bulk_cancel,
         caps,
         operations,

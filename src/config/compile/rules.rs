@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::policy::{self, bounds};
+use crate::config::keys::rules::LONGEST_CALLER;
 use crate::config::section::Section;
 use crate::config::source::Place;
 use crate::config::suggest;
@@ -31,13 +32,15 @@ struct Given<'g> {
     limits: &'g BulkCancel,
     operations: &'g Operations,
     callers: &'g Callers,
+    /// Whether callers have names by their certificates too.
+    certificates: bool,
 }
 
 pub(super) fn compile(
     value: Option<Value<'_>>,
     limits: &BulkCancel,
     operations: &Operations,
-    callers: &Callers,
+    (callers, certificates): (&Callers, bool),
 ) -> Rules {
     let Some(value) = value else { return Rules::default() };
     let items = match value.items("a list of rules, or `[]` for none") {
@@ -58,6 +61,7 @@ pub(super) fn compile(
         limits,
         operations,
         callers,
+        certificates,
     };
     let mut before = Before::default();
     let rules = items.into_iter().filter_map(|item| rule(item, &given, &mut before));
@@ -86,7 +90,7 @@ fn rule(item: Value<'_>, given: &Given<'_>, before: &mut Before) -> Option<Rule>
     });
     let named = section.get("name").filter(|_| name.is_some());
     let shown = named.as_ref().map(Value::written).unwrap_or_default();
-    let callers = section.value("callers", None, |value| callers(value, given.callers).map(Some));
+    let callers = section.value("callers", None, |value| callers(value, given).map(Some));
     let operations = section.value("operations", vec![Operation::MessagesBulkCancel], operations);
     let when = section
         .get("when")
@@ -148,7 +152,7 @@ fn line(value: &Value<'_>, longest: usize) -> Result<String, String> {
     Ok(text)
 }
 
-fn callers(value: &Value<'_>, known: &Callers) -> Result<Vec<String>, String> {
+fn callers(value: &Value<'_>, given: &Given<'_>) -> Result<Vec<String>, String> {
     let expected = "a list of callers like `[billing-*]`";
     if value.items(expected)?.is_empty() {
         return Err(format!(
@@ -157,11 +161,11 @@ fn callers(value: &Value<'_>, known: &Callers) -> Result<Vec<String>, String> {
         ));
     }
     value.list(expected, |item| {
-        let pattern = line(item, LONGEST_NAME)?;
+        let pattern = line(item, LONGEST_CALLER)?;
         let matches = |name: &str| Rule::matches_caller(&pattern, name);
-        // Callers without a name are called by their fingerprint, or anonymous.
-        let unnamed = pattern.starts_with("token:") || matches("anonymous") || matches("token:");
-        if !unnamed && !known.sorted().iter().any(|(name, _)| matches(name)) {
+        // Callers without a name are called by their fingerprint, or anonymous; names of certificates are not known here.
+        let unnamed = given.certificates || pattern.starts_with("token:") || matches("anonymous") || matches("token:");
+        if !unnamed && !given.callers.sorted().iter().any(|(name, _)| matches(name)) {
             item.warn(format!("{} matches none of `callers`", item.written()));
         }
         Ok(pattern)

@@ -7,10 +7,9 @@ use ipnet::IpNet;
 
 use crate::config::keys::server as keys;
 use crate::config::section::Section;
-use crate::config::tree::Node;
 use crate::config::value::Value;
 use crate::config::values::{self, LONGEST, SHORTEST};
-use crate::server::{Admin, Listen, Resources, TrustedProxies};
+use crate::server::{Admin, Listen, Resources, Tls, TrustedProxies};
 
 pub(super) fn listen(mut section: Section<'_>) -> Listen {
     let listen = Listen {
@@ -20,11 +19,41 @@ pub(super) fn listen(mut section: Section<'_>) -> Listen {
             let networks = value.list("a list of networks, like [10.0.0.0/8], or `[]` for none", network)?;
             Ok(TrustedProxies::new(networks))
         }),
+        tls: section.get("tls").and_then(tls),
         idle_timeout: section.value("idle_timeout", Duration::from_secs(75), timeout),
     };
-    section.only("tls", "null", |node| matches!(node, Node::Null));
     section.finish();
     listen
+}
+
+/// A key with nothing behind it could mean plain HTTP or half a file, and is a fault.
+fn tls(value: Value<'_>) -> Option<Tls> {
+    if value.is_left_empty() {
+        value.fault(
+            "`listen.tls` has no value; write `null` for plain HTTP, or give it a certificate and its private_key",
+        );
+    }
+    if value.is_null() {
+        return None;
+    }
+    let mut section = Section::of(value);
+    let certificate = section.required(
+        "certificate",
+        "certificate: /etc/qstash-guard/tls.crt",
+        values::needed_file,
+    );
+    let private_key = section.required(
+        "private_key",
+        "private_key: /etc/qstash-guard/tls.key",
+        values::needed_file,
+    );
+    let client_ca = section.value("client_ca", None, values::file);
+    section.finish();
+    Some(Tls {
+        certificate: certificate?,
+        private_key: private_key?,
+        client_ca,
+    })
 }
 
 /// A path of whole segments that need no reading: it is compared byte by byte.

@@ -12,7 +12,10 @@ pub(in crate::config) const LONGEST_NAME: usize = 64;
 /// The longest text of a denial, in characters: it stands in every answer and record of one.
 pub(in crate::config) const LONGEST_TEXT: usize = 500;
 
-const CALLERS: Takes = Takes::List(&Takes::Name(LONGEST_NAME), 1..=usize::MAX);
+/// The most characters of a caller in a rule: those of a certificate have long names.
+pub(in crate::config) const LONGEST_CALLER: usize = crate::policy::CertificateName::LONGEST;
+
+const CALLERS: Takes = Takes::List(&Takes::Name(LONGEST_CALLER), 1..=usize::MAX);
 
 const OPERATIONS: Takes = Takes::List(&Takes::Operation, 1..=usize::MAX);
 

@@ -37,12 +37,16 @@ pub(in crate::config) const FORMATS: [(&str, Format); 3] =
 const NETWORK: Takes = Takes::Form("^[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?$");
 
 const TLS: [Key; 3] = [
-    needed("certificate", Takes::Text, "The certificate chain, a PEM file."),
+    needed(
+        "certificate",
+        Takes::Text,
+        "The certificate and what signed it, a PEM file.",
+    ),
     needed("private_key", Takes::Text, "The key of the certificate, a PEM file."),
     key(
         "client_ca",
         FILE,
-        "Clients must show a certificate that one of these roots has signed, a PEM file.",
+        "Clients must show a certificate that one of these roots has signed, a PEM file; the name in it is the caller.",
     ),
 ];
 
