@@ -282,7 +282,7 @@ fn behind_name<'a>(segment: &'a [u8], name: &str) -> Option<&'a [u8]> {
     Some(rest)
 }
 
-/// A text in lower case, as the judged copy of a path has it: with what [`behind_name`] folds, too.
+/// A text in lower case, as the judged copy of a path has it: with what `behind_name` folds, too.
 pub fn folded(text: &str) -> String {
     text.to_lowercase().replace('ſ', "s")
 }
