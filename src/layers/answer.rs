@@ -1,9 +1,9 @@
 //! What QStash's answer to a bulk operation says. Pure.
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::audit::Outcome;
-use crate::upstream::decoded;
+use crate::upstream::{decoded, whole_number};
 
 /// As far as an answer was understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,21 +21,15 @@ pub(crate) struct Answered {
 /// Reads an answer's body, plain or compressed as its Content-Encoding says (RFC 9110 section 8.4.1). What cannot be
 /// read says nothing; decompression stops at [`MOST`] bytes.
 pub(crate) fn read(body: &[u8], coding: Option<&[u8]>) -> Answered {
-    let answer = decoded(body, coding, MOST)
-        .and_then(|plain| serde_json::from_slice::<Answer>(&plain).ok())
-        .unwrap_or_default();
+    let answer = decoded(body, coding, MOST).and_then(|plain| serde_json::from_slice::<Value>(&plain).ok());
+    let answer = answer.unwrap_or_default();
+    // Each field by itself: one that is odd hides no other.
+    let id = answer["actionId"].as_str();
     Answered {
-        cancelled: answer.cancelled,
-        action_id: answer.action_id.filter(|id| !id.is_empty() && id.len() <= MOST_ID),
+        cancelled: whole_number(&answer["cancelled"]),
+        action_id: id.filter(|id| !id.is_empty() && id.len() <= MOST_ID).map(str::to_owned),
         ..Answered::default()
     }
-}
-
-#[derive(Default, Deserialize)]
-struct Answer {
-    cancelled: Option<u64>,
-    #[serde(rename = "actionId")]
-    action_id: Option<String>,
 }
 
 /// The most bytes of an answer that are read, compressed and not.
@@ -64,6 +58,35 @@ mod tests {
         };
         assert_eq!(read(json, None), expected);
         assert_eq!(read(&gzip.finish().unwrap(), Some(b"gzip")), expected);
+        // What `brotli` and `zstd` make of the same text.
+        assert_eq!(read(BROTLI, Some(b"br")), expected);
+        assert_eq!(read(ZSTD, Some(b"zstd")), expected);
+    }
+
+    const BROTLI: &[u8] = &[
+        0x8b, 0x17, 0x80, 0x7b, 0x22, 0x63, 0x61, 0x6e, 0x63, 0x65, 0x6c, 0x6c, 0x65, 0x64, 0x22, 0x3a, 0x20, 0x37,
+        0x2c, 0x20, 0x22, 0x61, 0x63, 0x74, 0x69, 0x6f, 0x6e, 0x49, 0x64, 0x22, 0x3a, 0x20, 0x22, 0x62, 0x61, 0x5f,
+        0x31, 0x22, 0x2c, 0x20, 0x22, 0x6d, 0x6f, 0x72, 0x65, 0x22, 0x3a, 0x20, 0x5b, 0x5d, 0x7d, 0x03,
+    ];
+    const ZSTD: &[u8] = &[
+        0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x30, 0x81, 0x01, 0x00, 0x7b, 0x22, 0x63, 0x61, 0x6e, 0x63, 0x65, 0x6c, 0x6c,
+        0x65, 0x64, 0x22, 0x3a, 0x20, 0x37, 0x2c, 0x20, 0x22, 0x61, 0x63, 0x74, 0x69, 0x6f, 0x6e, 0x49, 0x64, 0x22,
+        0x3a, 0x20, 0x22, 0x62, 0x61, 0x5f, 0x31, 0x22, 0x2c, 0x20, 0x22, 0x6d, 0x6f, 0x72, 0x65, 0x22, 0x3a, 0x20,
+        0x5b, 0x5d, 0x7d,
+    ];
+
+    #[test]
+    fn an_odd_field_hides_no_other() {
+        let of = |body: &[u8]| {
+            let answered = read(body, None);
+            (answered.cancelled, answered.action_id)
+        };
+        assert_eq!(of(br#"{"cancelled": 5000, "actionId": 7}"#), (Some(5000), None));
+        assert_eq!(of(br#"{"cancelled": 5000.0}"#), (Some(5000), None));
+        assert_eq!(
+            of(br#"{"cancelled": "x", "actionId": "ba_1"}"#),
+            (None, Some("ba_1".into()))
+        );
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub fn decide(
     }
     // Where the guard enforces the cap, nothing rests on QStash.
     if cap.is_none() {
-        found.extend(selection.and_then(|selection| asked.overrun.violation(selection)));
+        found.extend(selection.and_then(|selection| policy.overrun_violation(asked.overrun, selection)));
     }
     let refusal = Refusal::of(found).map(|refusal| refusal.by_rule(refused_by));
     Ruling {

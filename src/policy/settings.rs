@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::callers::Callers;
+use super::caps::{Cap, Overrun};
 use super::guarded_cap::{Caps, OnMissingCap};
+use super::refusal::Violation;
 use super::rules::Rules;
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{Kind, MESSAGE_FILTERS, Parameters, Selection};
@@ -104,6 +106,16 @@ impl Policy {
     /// Whether the guard itself enforces caps. It does not where it only monitors.
     pub fn enforces_caps(&self) -> bool {
         self.mode == Mode::Enforce && self.caps.are_guards(&self.upstream_host)
+    }
+
+    /// The violation of a cancel that rests on a cap which QStash was seen not to honour. A rehearsal where the guard would
+    /// enforce caps says nothing of `count`: in earnest it would not rest on QStash.
+    pub fn overrun_violation(&self, overrun: Overrun, selection: &Selection) -> Option<Violation> {
+        let is_rehearsed = self.mode == Mode::Monitor && self.caps.are_guards(&self.upstream_host);
+        if is_rehearsed && Cap::of(selection) == Some(Cap::Count) {
+            return None;
+        }
+        overrun.violation(selection)
     }
 
     /// Whether a cancel without `count` gets `max_count` as its cap, where one is asked for.

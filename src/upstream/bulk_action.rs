@@ -7,11 +7,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Uri};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::body::{Source, Upload};
 use super::client::{Client, SendError};
-use super::coding::decoded;
+use super::coding::{decoded, whole_number};
 use crate::qstash::operation::Operation;
 
 /// Where a bulk action is asked for.
@@ -76,15 +76,6 @@ impl NoAction {
     }
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    state: Option<String>,
-    total: Option<u64>,
-    processed: Option<u64>,
-    #[serde(rename = "completedAt")]
-    completed_at: Option<u64>,
-}
-
 impl Client {
     /// Asks for a bulk action once, with this Authorization; the answer is waited for `within` at most.
     ///
@@ -122,13 +113,14 @@ impl Client {
         let body = Limited::new(body, MOST).collect().await;
         let body = body.map_err(|_| NoAction::Incomplete)?.to_bytes();
         let coding = head.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
-        let answer = decoded(&body, coding, MOST).and_then(|text| serde_json::from_slice::<Answer>(&text).ok());
+        let answer = decoded(&body, coding, MOST).and_then(|text| serde_json::from_slice::<Value>(&text).ok());
         answer
-            .filter(|answer| answer.state.is_some())
+            .filter(|answer| answer["state"].is_string())
             .map(|answer| BulkAction {
-                finished: answer.state.as_deref() == Some("FINISHED") || answer.completed_at.is_some_and(|at| at > 0),
-                total: answer.total,
-                processed: answer.processed,
+                finished: answer["state"] == "FINISHED"
+                    || whole_number(&answer["completedAt"]).is_some_and(|at| at > 0),
+                total: whole_number(&answer["total"]),
+                processed: whole_number(&answer["processed"]),
             })
             .ok_or(NoAction::Unreadable)
     }

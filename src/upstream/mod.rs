@@ -16,7 +16,7 @@ pub use body::{BodyFault, Download, Source, Upload};
 pub use bulk::{ListError, list};
 pub use bulk_action::{ActionTarget, BulkAction, NoAction};
 pub use client::{Client, SendError};
-pub use coding::decoded;
+pub use coding::{decoded, whole_number};
 pub use connect::ConnectError;
 pub use fetch::{FetchError, Lent, whole};
 pub use headers::prepare_response;
