@@ -1,7 +1,8 @@
 //! The image's command line, run as the image is: the user, folder and commands that the Dockerfile names, no capability,
 //! a root file system of nothing but libraries and the binary, read-only but for the volume, and a network of its own.
 
-use std::os::unix::fs::{MetadataExt, chown};
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -96,7 +97,14 @@ fn within() {
             upstream.url()
         )
     };
-    config.write("guard.yaml", &yaml(100));
+    // Root's, and readable, whatever the umask of the tests.
+    let write = |name: &str, count: u32| {
+        let path = config.write(name, &yaml(count));
+        set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        path
+    };
+    write("guard.yaml", 100);
+    set_permissions(config.path(), Permissions::from_mode(0o755)).unwrap();
     let volume = Arc::new(Folder::new());
     // As the image's folder is.
     chown(volume.path(), Some(user), Some(user)).unwrap();
@@ -129,8 +137,7 @@ fn within() {
     assert_eq!(guard.trail_path().metadata().unwrap().uid(), user);
 
     // The folder that is mounted shows a file that was written anew, and the guard takes it.
-    let next = config.write("next.yaml", &yaml(2));
-    std::fs::rename(next, config.path().join("guard.yaml")).unwrap();
+    std::fs::rename(write("next.yaml", 2), config.path().join("guard.yaml")).unwrap();
     guard.wait_for("policy_loaded", 1);
     assert_eq!(ask("/v2/messages?label=nightly&count=3"), 403);
     assert_eq!(upstream.requests().len(), 1);

@@ -146,9 +146,9 @@ fn exposed() -> Exposed {
 fn faults(asked: &Asked, exposed: &Exposed) -> Vec<String> {
     let mut faults = Vec::new();
     let query = Query::read(&asked.query);
+    let nothing = BTreeMap::new();
     let mut known: BTreeSet<&str> = TARGET.into();
     for (name, matchers) in &query.series {
-        let nothing = BTreeMap::new();
         let labels = match exposed.get(name) {
             Some(labels) => labels,
             None if name == UP => &nothing,
