@@ -1,6 +1,7 @@
 //! The composition root: settings in, a running guard out.
 
 mod reload;
+mod token;
 
 use std::future::Future;
 use std::io;
@@ -19,12 +20,17 @@ use tokio_util::task::TaskTracker;
 use crate::audit::{Event, Record, StartFault, Trail, TrailError};
 use crate::config::{Settings, Watched};
 use crate::layers::exchange::Snapshot;
+use crate::layers::follow::MOST_FOLLOWED;
 use crate::layers::suppressed::Suppressed;
+use crate::limits::{Store, StoreSettings};
 use crate::server::admin::Admin;
 use crate::server::{BindError, Connections, Drain, Listeners};
 use crate::stack::{self, Parts};
 use crate::telemetry::Metrics;
 use crate::upstream::{Client, TlsError, client_config};
+use token::TokenHolder;
+
+pub use token::TokenFault;
 
 /// Why a guard does not start, or not end, as it should.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +47,9 @@ pub enum GuardError {
     /// The upstream's roots.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The guard's own token.
+    #[error(transparent)]
+    Token(#[from] TokenFault),
     /// The system.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -61,6 +70,7 @@ pub struct Guard {
     suppressed: Arc<Suppressed>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     metrics: Metrics,
+    token: Option<TokenHolder>,
     settings: Settings,
 }
 
@@ -81,6 +91,7 @@ impl Guard {
     pub fn start_on(main: Runtime, settings: Settings, cores: usize) -> Result<Self, GuardError> {
         let metrics = Metrics::new()?;
         let tls = client_config(settings.upstream.ca_file.as_deref())?;
+        let token = settings.token.clone().map(TokenHolder::open).transpose()?;
 
         // The trail is opened, locked and written before a port opens: a guard that cannot write it does not serve.
         let origin = &settings.upstream.origin;
@@ -110,12 +121,20 @@ impl Guard {
             .map(|admin| Listeners::bind(admin.address, 1))
             .transpose()?;
 
-        let snapshot = Arc::new(ArcSwap::from_pointee(reload::snapshot(&settings, None)));
+        // It keeps itself connected on `main`. One that cannot be reached is no reason not to serve.
+        let store = settings.store.address.clone().map(|address| {
+            let StoreSettings { timeout, on_error, .. } = settings.store;
+            let (tls, observe) = (Arc::clone(&tls), Arc::new(metrics.clone()));
+            main.block_on(Store::open(address, timeout, on_error, tls, observe))
+        });
+        let snapshot = reload::first(&settings, token.as_ref(), store.clone());
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let drain = Drain::default();
         let suppressed = Arc::new(Suppressed::default());
         let slots = Arc::new(Semaphore::new(
             settings.resources.max_connections.min(Semaphore::MAX_PERMITS),
         ));
+        let followed = Arc::new(Semaphore::new(MOST_FOLLOWED));
         let address = listeners.address;
         let mut threads = Vec::new();
         for (core, socket) in listeners.sockets.into_iter().enumerate() {
@@ -134,6 +153,8 @@ impl Guard {
                 suppressed: Arc::clone(&suppressed),
                 tasks: tasks.clone(),
                 path_prefix: settings.listen.path_prefix.as_str().into(),
+                stopping: drain.token(),
+                followed: Arc::clone(&followed),
                 max_inspected_body: resources.max_inspected_body,
                 body_idle: resources.body_idle_timeout,
             };
@@ -172,6 +193,7 @@ impl Guard {
                 let service = Admin {
                     metrics: metrics.clone(),
                     trail: trail.clone(),
+                    store,
                     ready: Arc::clone(&ready),
                     token_file: admin.token_file.clone(),
                     loopback: address.ip().is_loopback(),
@@ -196,6 +218,7 @@ impl Guard {
             suppressed,
             snapshot,
             metrics,
+            token,
             settings,
         })
     }
@@ -214,10 +237,12 @@ impl Guard {
 
     /// From now on reloads the configuration when it changes and with each of `hangups`, which also reopens an audit
     /// file that was moved away. The settings that the guard runs with were loaded from `watched`.
-    pub fn reload_from(&self, watched: Watched, hangups: Signal) {
+    pub fn reload_from(&mut self, watched: Watched, hangups: Signal) {
         let reloader = reload::Reloader {
             watched,
             hangups,
+            token: self.token.take(),
+            waiting: None,
             running: self.settings.clone(),
             snapshot: Arc::clone(&self.snapshot),
             trail: self.trail.clone(),

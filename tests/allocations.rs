@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use allocation_counter::measure;
 use jiff::Timestamp;
 use qstash_guard::config;
-use qstash_guard::policy::{Asked, Caller, Context, Policy, Request, Route, Verdict, decide, judge, route};
+use qstash_guard::policy::{Asked, Caller, Context, Overrun, Policy, Request, Route, Verdict, decide, judge, route};
 use qstash_guard::qstash::credential;
 use qstash_guard::qstash::operation::Operation;
 use qstash_guard::qstash::selection::{Parameters, read};
@@ -104,6 +104,7 @@ fn to_try_rules(policy: &Policy) -> u64 {
         method: "DELETE",
         path: "/v2/messages",
         context: &nobody,
+        overrun: Overrun::default(),
     };
     let reading = read(&Parameters::messages(Vec::new()), Some(b"label=x&count=1"), b"", false);
     let mut passes = false;

@@ -99,13 +99,42 @@ mod defaults {
             .map(|w| w.render(&loaded.source, false))
             .collect();
         insta::assert_snapshot!(warnings.join("\n"), @r##"
-        warning: hosted QStash has ignored `count` on filter cancels since September 2026; only messageIds bound a cancel there
+        warning: hosted QStash has ignored `count` on filter cancels since September 2026, and nothing else would enforce it; write `guard` or `auto`
          --> guard.yaml:3:22
           |
         3 |     cap_enforced_by: qstash
           |                      ^^^^^^
         "##);
-        assert!(valid("upstream: {url: http://127.0.0.1:8080}\n").warnings.is_empty());
+        for text in [
+            "",
+            "policy: {bulk_cancel: {cap_enforced_by: guard}}\n",
+            "policy: {bulk_cancel: {cap_enforced_by: qstash}}\nupstream: {url: http://127.0.0.1:8080}\n",
+        ] {
+            assert!(valid(text).warnings.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_warning_of_the_hosted_service_follows_the_upstream_of_the_command_line() {
+        let hosted = "https://qstash-us-east-1.upstash.io";
+        for (text, upstream, warned) in [
+            (
+                "policy: {bulk_cancel: {cap_enforced_by: qstash}}\n",
+                "http://127.0.0.1:8080",
+                false,
+            ),
+            (
+                "policy: {bulk_cancel: {cap_enforced_by: qstash}}\nupstream: {url: http://127.0.0.1:8080}\n",
+                hosted,
+                true,
+            ),
+            ("policy: {bulk_cancel: {cap_enforced_by: guard}}\n", hosted, false),
+            ("upstream: {url: http://127.0.0.1:8080}\n", hosted, false),
+        ] {
+            let mut loaded = valid(text);
+            loaded.set_upstream(upstream).expect("a URL");
+            assert_eq!(loaded.warnings.len(), usize::from(warned), "{text} {upstream}");
+        }
     }
 }
 
@@ -257,7 +286,7 @@ mod single_values {
         yaml_1_1_booleans: "policy:\n  bulk_cancel:\n    require_filter: yes\n    require_cap: Off\naudit: {rotate: {compress: \"false\"}}\n";
         more_yaml_1_1_booleans: "policy:\n  bulk_cancel:\n    require_filter: on\n    require_cap: n\naudit: {rotate: {compress: 1}, follow_bulk_actions: maybe}\n";
         units_as_elsewhere: "listen: {idle_timeout: 5min}\nupstream: {connect_timeout: 10 s, idle_timeout: 1h30m}\nresources: {body_idle_timeout: 90sec, max_inspected_body: 64}\naudit: {rotate: {max_size: 10 MB}}\n";
-        more_numbers: "policy:\n  bulk_cancel:\n    max_count: 1.5\n    max_message_ids: -5\nresources: {max_connections: 1e4}\naudit: {rotate: {keep: 0}}\n";
+        more_numbers: "policy:\n  bulk_cancel:\n    max_count: 1.5\n    max_message_ids: -5\nresources: {max_connections: 1.5}\naudit: {rotate: {keep: 0}}\n";
         wrong_kinds: "policy:\n  bulk_cancel:\n    max_count: null\n    max_message_ids: [5]\n    narrowing_filters: label\n    require_cap: {a: 1}\naudit: {path: [stdout]}\nupstream: {url: }\n";
         more_addresses: "listen: {address: \":8089\"}\nadmin: {address: \"127.0.0.1:90890\"}\n";
         near_words: "log: {level: warning, format: JSON}\naudit: {durability: synch, record: al}\n";
@@ -284,7 +313,7 @@ mod policy {
         unguardable_operation: "policy:\n  operations:\n    dlq.bulk_delete: guard\n";
         operations_as_a_list: "policy:\n  operations: [keys.rotate]\n";
         unknown_filter: "policy:\n  bulk_cancel:\n    narrowing_filters: [queueNames, fromDate]\n    extra_parameters: [count]\n";
-        not_available: "policy:\n  bulk_cancel: {cap_enforced_by: guard, on_missing_cap: apply_max_count}\nlisten: {path_prefix: /qstash, tls: {certificate: a}}\nrate_limit_store: {url: \"redis://:hunter2@store\", timeout: 1s}\naudit: {follow_bulk_actions: true}\n";
+        not_available: "policy:\n  bulk_cancel: {cap_enforced_by: qstash, on_missing_cap: apply_max_count}\nlisten: {path_prefix: /qstash, tls: {certificate: a}}\n";
     }
 }
 
@@ -297,6 +326,9 @@ mod limits {
         rates_as_elsewhere: "rate_limits:\n  - {name: a, applies_to: [messages.publish], per: caller, unit: requests, rate: 10/m, burst: 5}\n  - {name: b, applies_to: [messages.publish], per: caller, unit: requests, rate: 5 / hour, burst: 5}\n  - {name: c, applies_to: [messages.publish], per: caller, unit: requests, rate: 10, burst: 5}\n";
         misspelt_names: "rate_limits:\n  - {name: a, applies_to: [message.bulk_cancel, denid], per: callers, unit: message, rate: 10/s, burst: 5}\n";
         incomplete: "rate_limits:\n  - name: a\n    applies_to: [messages.bulk_cancel]\n    rate: 0/s\n    burst: 0\n";
+        stores: "rate_limit_store: {url: \"redis://:hunter2@store/x\", timeout: 0ms, on_error: retry}\n";
+        no_stores: "rate_limit_store:\n  url: redis\n  timeout: 100\n  on_error: block\n";
+        tls_that_is_not_verified: "rate_limit_store: {url: \"rediss://store:6379#insecure\"}\n";
         denied_beside_others: "rate_limits:\n  - name: a\n    applies_to: [denied, messages.publish]\n    per: caller\n    unit: requests\n    rate: 1/s\n    burst: 1\n";
         messages_of_others: "rate_limits:\n  - name: a\n    applies_to: [messages.*]\n    per: caller\n    unit: messages\n    rate: 1/s\n    burst: 1\n";
         same_name: "rate_limits:\n  - {name: a, applies_to: [denied], per: caller, unit: requests, rate: 1/s, burst: 1}\n  - {name: a, applies_to: [denied], per: caller, unit: requests, rate: 1/d, burst: 1000}\n";
@@ -313,6 +345,7 @@ mod environment {
         unclosed: "upstream:\n  url: https://${HOST\naudit: {path: \"${a b}\"}\n";
         faulty_default: "policy: {mode: \"${MODE:-enforced}\"}\nlisten: {address: \"${EMPTY}\"}\n";
         in_the_place_of_more: "listen: ${LISTEN}\nrate_limits: ${LIMITS}\n${KEY}: 1\n";
+        filter_is_not_guessed: "policy: {bulk_cancel: {narrowing_filters: [\"${FILTER:-lable}\"]}}\n";
         value_is_not_shown: "policy:\n  mode: ${WORD}\n  bulk_cancel: {max_count: \"${WORD}\"}\nlisten: {address: \"${WORD}\"}\n";
     }
 }
@@ -334,6 +367,9 @@ mod secrets {
     #[test]
     fn no_rendering_holds_one() {
         for text in [
+            "policy: {rules: [{name: \"${WORD}\", deny: x}, {name: \"${WORD}\", deny: x}]}\n",
+            "rate_limits: [{name: \"${WORD}\"}, {name: \"${WORD}\"}]\n",
+            "callers: [{name: \"${WORD}\"}, {name: \"${WORD}\"}]\n",
             "credentials: {token: s3cr3t}\n",
             "credentials: {token: [s3cr3t]}\n",
             "credentials: {token: {a: s3cr3t}}\n",
@@ -345,7 +381,9 @@ mod secrets {
             "credentials: &c {token: s3cr3t}\nlisten: *c\n",
             "audit: {path: &t s3cr3t}\ncredentials: {token: *t}\nlog: {level: x}\n",
             "redis_password: s3cr3t\n",
-            "rate_limit_store: {url: \"redis://u:s3cr3t@h\"}\n",
+            "rate_limit_store: {url: \"redis://u:s3cr3t@h/x\"}\n",
+            "rate_limit_store: {url: \"redis://u:p/s3cr3t@h\"}\n",
+            "rate_limit_store: {url: \"${X:-redis://u:s3cr3t@h:x}\"}\n",
             "upstream: {url: \"ftp://s3cr3t@h\"}\n",
             "upstream: {url: \"${X:-ftp://s3cr3t@h}\"}\n",
             "credentials: {'token': s3cr3t, }}\n",
@@ -375,6 +413,8 @@ mod syntax {
         unquoted_dash: "audit:\n  path: -\n";
         unquoted_glob: "policy:\n  operations:\n    *: deny\n";
         colon_in_text: "listen: a: b\n";
+        tag: "log: {level: debug}\npolicy: !!python/object {}\n";
+        tag_of_a_word: "policy: {mode: !secret monitor}\n";
     }
 
     #[test]
@@ -427,6 +467,34 @@ mod rendering {
     fn many_faults_are_cut_short() {
         let text = (0..80).map(|n| format!("key-{n}: 1")).collect::<Vec<_>>().join("\n");
         assert!(faults(&text).ends_with("\n… and 30 more\n"));
+    }
+
+    #[test]
+    fn what_was_meant_is_looked_for_only_where_it_is_shown() {
+        let many = |line: &dyn Fn(usize) -> String| (0..80).map(line).collect::<String>();
+        for text in [
+            many(&|n| format!("polic{n}: 1\n")),
+            format!(
+                "policy:\n  operations:\n{}",
+                many(&|n| format!("    keys.rotat{n}: deny\n"))
+            ),
+        ] {
+            let faults = config::compile("guard.yaml", &text, &environment).expect_err("faulty");
+            let guesses = faults.iter().filter(|fault| fault.message().contains("did you mean"));
+            assert_eq!((faults.len(), guesses.count()), (80, 50), "{text}");
+            assert_eq!(faults.render(false).matches("did you mean").count(), 50);
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_given_often_points_to_the_first() {
+        let shown = faults("log: {}\nlog: {}\nlog: {}\n");
+        assert_eq!(shown.matches("`log` is given twice").count(), 2, "{shown}");
+        assert_eq!(
+            shown.matches("1 | log: {}\n  | --- first given here").count(),
+            2,
+            "{shown}"
+        );
     }
 }
 

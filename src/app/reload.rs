@@ -13,10 +13,13 @@ use tokio::signal::unix::Signal;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::MissedTickBehavior;
 
+use super::token::TokenHolder;
 use crate::audit::{Event, Record, Recorded, Trail};
 use crate::config::{self, Faults, Loaded, Settings, Watched};
+use crate::layers::TokenSource;
 use crate::layers::exchange::Snapshot;
-use crate::limits::Limiter;
+use crate::layers::overrun::Overruns;
+use crate::limits::{Limiter, Store};
 use crate::policy::Mode;
 use crate::server::Drain;
 use crate::telemetry::{Metrics, logs};
@@ -30,18 +33,30 @@ const LATE: Duration = Duration::from_secs(10);
 /// So many bytes of a fault are recorded; the log has all of it.
 const MOST_OF_A_FAULT: usize = 1024;
 
-/// What requests are judged by, built from settings. Limits that stay as they were keep their state; all else that a
-/// snapshot holds begins anew.
-pub(super) fn snapshot(settings: &Settings, present: Option<&Snapshot>) -> Snapshot {
-    let limits = settings.limits.clone();
+/// What requests are judged by at first.
+pub(super) fn first(settings: &Settings, token: Option<&TokenHolder>, store: Option<Store>) -> Snapshot {
+    let limits = Limiter::new(settings.limits.clone()).sharing(store);
+    snapshot(settings, token, limits, Arc::default())
+}
+
+/// What they are judged by next. Limits that stay as they were keep their state; all else that a snapshot holds begins
+/// anew.
+fn next(settings: &Settings, token: Option<&TokenHolder>, present: &Snapshot) -> Snapshot {
+    // The same one, so that a cancel of the policy before that overruns its cap now is not overlooked.
+    present.overruns.forget();
+    let limits = present.limits.renewed(settings.limits.clone());
+    snapshot(settings, token, limits, Arc::clone(&present.overruns))
+}
+
+fn snapshot(settings: &Settings, token: Option<&TokenHolder>, limits: Limiter, overruns: Arc<Overruns>) -> Snapshot {
     Snapshot {
         policy: settings.policy.clone(),
         credentials: settings.credentials,
-        limits: Arc::new(match present {
-            None => Limiter::new(limits),
-            Some(present) => present.limits.renewed(limits),
-        }),
+        broker: token.map(|token| Arc::clone(&token.broker)),
+        limits: Arc::new(limits),
         record_all: settings.audit.record == Recorded::All,
+        follow_bulk_actions: settings.audit.follow_bulk_actions,
+        overruns,
     }
 }
 
@@ -61,6 +76,10 @@ pub(super) struct Reloader {
     pub(super) hangups: Signal,
     /// What is in force.
     pub(super) running: Settings,
+    /// The guard's own token, where it holds one.
+    pub(super) token: Option<TokenHolder>,
+    /// A configuration whose file with the token is not there yet.
+    pub(super) waiting: Option<(Cause, Loaded)>,
     /// Where the cores take it from.
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     /// Where reloads are recorded.
@@ -71,8 +90,10 @@ pub(super) struct Reloader {
 
 /// Why the configuration was read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
+pub(super) enum Cause {
+    /// SIGHUP.
     Hangup,
+    /// The file changed.
     Changed,
 }
 
@@ -152,6 +173,7 @@ impl Reloader {
                         tracing::error!(%error, "the audit trail cannot be opened again");
                     }
                     asked = true;
+                    self.look_at_token(true).await;
                 }
                 (cause, done) = finished(&mut reading) => {
                     reading = None;
@@ -160,6 +182,8 @@ impl Reloader {
                             self.watched = watched;
                             if let Some(result) = result {
                                 self.take(cause, result).await;
+                            } else if let Some((cause, loaded)) = self.waiting.take() {
+                                self.load(cause, loaded, true).await;
                             }
                         }
                         Err(error) => tracing::error!(%error, "the configuration could not be read"),
@@ -171,6 +195,7 @@ impl Reloader {
                         None => reading = Some(Reading::start(&self.watched, Cause::Changed)),
                         Some(reading) => reading.tell_if_late(),
                     }
+                    self.look_at_token(false).await;
                 }
             }
             if asked && reading.is_none() {
@@ -191,14 +216,53 @@ impl Reloader {
         now
     }
 
-    async fn take(&mut self, cause: Cause, result: Result<Loaded, Faults>) {
-        match result {
-            Ok(loaded) => self.load(cause, loaded).await,
-            Err(faults) => self.reject(cause, &faults).await,
+    /// Looks at the file of the token that is in force.
+    async fn look_at_token(&mut self, at_once: bool) {
+        let Some(mut token) = self.token.clone() else { return };
+        let looked = tokio::task::spawn_blocking(move || {
+            token.look(at_once);
+            token
+        });
+        match looked.await {
+            Ok(token) => self.token = Some(token),
+            Err(error) => tracing::error!(%error, "the token could not be read again"),
         }
     }
 
-    async fn load(&mut self, cause: Cause, mut loaded: Loaded) {
+    /// The holder of the token that new settings ask for: the one that is in force, where the source is the same.
+    async fn token_for(&self, source: Option<TokenSource>) -> Result<Option<TokenHolder>, String> {
+        let Some(source) = source else { return Ok(None) };
+        if let Some(token) = self.token.as_ref().filter(|token| token.comes_from(&source)) {
+            return Ok(Some(token.clone()));
+        }
+        let opened = tokio::task::spawn_blocking(|| TokenHolder::open(source)).await;
+        match opened {
+            Ok(opened) => opened.map(Some).map_err(|fault| fault.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn take(&mut self, cause: Cause, result: Result<Loaded, Faults>) {
+        self.waiting = None;
+        match result {
+            Ok(loaded) => self.load(cause, loaded, false).await,
+            Err(faults) => self.reject(cause, &first_fault(&faults), &faults).await,
+        }
+    }
+
+    /// Puts a configuration in force. Where its file with the token cannot be used it is rejected, once, and waits for that
+    /// file: the two may be written in either order.
+    async fn load(&mut self, cause: Cause, mut loaded: Loaded, has_waited: bool) {
+        match self.token_for(loaded.settings.token.clone()).await {
+            Ok(token) => self.token = token,
+            Err(fault) => {
+                if !has_waited {
+                    self.reject(cause, &fault, &fault).await;
+                }
+                self.waiting = Some((cause, loaded));
+                return;
+            }
+        }
         let held = loaded.hold(&self.running);
         let warnings: Vec<_> = loaded.warnings_at(Timestamp::now()).cloned().collect();
         let settings = loaded.settings;
@@ -220,7 +284,12 @@ impl Reloader {
         } else {
             format!("; limits that begin with full buckets: {}", anew.join(", "))
         };
-        let detail = format!("{cause}; {change}{}{anew}{rest}", rehearsal(&settings));
+        let again = if present.overruns.any() {
+            "; caps that were overrun are trusted again"
+        } else {
+            ""
+        };
+        let detail = format!("{cause}; {change}{}{anew}{rest}{again}", rehearsal(&settings));
         // First the record, then the policy: no record that was judged by it stands before its own. It is owed to a trail
         // that fails, so that it comes first once the trail can be written; whoever tightens a policy is not kept from it.
         self.record(Record {
@@ -229,7 +298,7 @@ impl Reloader {
             ..Record::new(Event::PolicyLoaded)
         })
         .await;
-        let next = snapshot(&settings, Some(&present));
+        let next = next(&settings, self.token.as_ref(), &present);
         self.snapshot.store(Arc::new(next));
         logs::set_level(settings.log.level);
         self.metrics.policy_loaded();
@@ -244,20 +313,17 @@ impl Reloader {
         self.running = settings;
     }
 
-    async fn reject(&self, cause: Cause, faults: &Faults) {
+    /// Leaves the policy as it is; `first` is what the record says, `faults` what the log says.
+    async fn reject(&self, cause: Cause, first: &str, faults: &(dyn fmt::Display + Sync)) {
         let policy = &self.running.policy.digest;
-        let first = faults.iter().next().map_or("", |fault| fault.message());
         let end = first.floor_char_boundary(MOST_OF_A_FAULT);
-        let detail = match faults.len() {
-            1 => format!("{cause}; {}", &first[..end]),
-            faults => format!("{cause}; {faults} faults, the first: {}", &first[..end]),
-        };
+        let detail = format!("{cause}; {}", &first[..end]);
         self.metrics.policy_rejected();
         tracing::error!(
             config = self.watched.name(),
             policy,
             %cause,
-            %faults,
+            faults = %faults,
             "the new configuration is faulty; the policy in force stays"
         );
         self.record(Record {
@@ -272,5 +338,14 @@ impl Reloader {
         if let Err(error) = self.trail.commit(record).await {
             tracing::error!(%error, "a reload is not recorded yet; it will be as soon as the trail can be written");
         }
+    }
+}
+
+/// How many faults there are, and the first of them.
+fn first_fault(faults: &Faults) -> String {
+    let first = faults.iter().next().map_or("", |fault| fault.message());
+    match faults.len() {
+        1 => first.to_owned(),
+        faults => format!("{faults} faults, the first: {first}"),
     }
 }

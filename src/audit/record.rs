@@ -73,6 +73,8 @@ impl Record {
             Event::Started
                 | Event::Rotated
                 | Event::Outcome
+                | Event::CapOverrun
+                | Event::BulkActionFinished
                 | Event::DenialsSuppressed
                 | Event::PolicyLoaded
                 | Event::PolicyRejected

@@ -34,12 +34,7 @@ impl SelectionRecord {
     pub fn new(selection: &Selection, kind: Kind, max_ids: usize) -> Self {
         SelectionRecord {
             kind,
-            ids: selection
-                .ids
-                .iter()
-                .take(max_ids)
-                .map(|id| redact::cut(id).into_owned())
-                .collect(),
+            ids: shown(&selection.ids, max_ids),
             ids_total: selection.ids.len(),
             filters: selection
                 .filters
@@ -52,6 +47,20 @@ impl SelectionRecord {
             r#async: selection.r#async,
         }
     }
+
+    /// The same with the ids that the filter was found to select, the first `max_ids` of them.
+    #[must_use]
+    pub fn with_ids(self, ids: &[String], max_ids: usize) -> Self {
+        SelectionRecord {
+            ids: shown(ids, max_ids),
+            ids_total: ids.len(),
+            ..self
+        }
+    }
+}
+
+fn shown(ids: &[String], most: usize) -> Vec<String> {
+    ids.iter().take(most).map(|id| redact::cut(id).into_owned()).collect()
 }
 
 impl Serialize for SelectionRecord {

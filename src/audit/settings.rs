@@ -20,6 +20,8 @@ pub struct Settings {
     pub max_size: u64,
     /// How many rotated files are kept.
     pub keep: Keep,
+    /// Whether QStash is asked what became of bulk actions.
+    pub follow_bulk_actions: bool,
 }
 
 /// Where records go.

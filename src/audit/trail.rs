@@ -187,8 +187,8 @@ impl Trail {
     ///
     /// With `audit.on_failure: deny`, an `intent` that comes through after its waiter gave up is followed by an `outcome`
     /// with result `unsent`: the caller refuses its request on every error, and has nothing to record. With `allow` such
-    /// an intent stands as it is: the request goes on, and the caller records its outcome. An `outcome`,
-    /// `denials_suppressed`, `policy_loaded` and `policy_rejected` are kept after an error and written as soon as the
+    /// an intent stands as it is: the request goes on, and the caller records its outcome. An `outcome`, `cap_overrun`,
+    /// `bulk_action_finished`, `denials_suppressed`, `policy_loaded` and `policy_rejected` are kept after an error and written as soon as the
     /// trail can be; they must not be committed again. Needs a runtime with a timer; must be awaited to its end, in a
     /// task of its own if the client may leave.
     ///

@@ -68,7 +68,8 @@ pub(crate) struct ShowArgs {
     /// Only records of this operation, like `messages.bulk_cancel`
     #[arg(long, hide_possible_values = true, value_parser = words(Operation::ALL.iter().map(|op| op.as_str())))]
     pub(crate) operation: Option<String>,
-    /// Only cancels of which it is not known what they did: outcomes `uncertain` and intents without an outcome
+    /// Only cancels of which it is not known what they did, each with the request to check it: outcomes `uncertain`,
+    /// intents without an outcome, and bulk actions whose end was not seen
     #[arg(long)]
     pub(crate) uncertain: bool,
     /// Go on with what is written from now on, until interrupted

@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn warnings_do_not_make_a_file_invalid() {
-        let (code, out, err) = check("");
+        let (code, out, err) = check("policy: {bulk_cancel: {cap_enforced_by: qstash}}\n");
         assert_eq!(code, ExitCode::SUCCESS);
         assert!(out.starts_with("guard.yaml: valid"), "{out}");
         assert!(err.starts_with("warning: hosted QStash has ignored `count`"), "{err}");

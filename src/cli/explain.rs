@@ -164,6 +164,8 @@ struct Facts {
     policy: String,
     /// Whether the policy only monitors.
     monitored: bool,
+    /// What the guard would ask for and how many it would cancel, where it enforces the cap.
+    listing: Option<(String, u64)>,
 }
 
 impl Explained {
@@ -185,6 +187,7 @@ impl Explained {
             treatment: policy.operations.of(operation),
             policy: policy.digest.clone(),
             monitored: false,
+            listing: None,
         };
         let rehearsed = rehearse(
             Asked {
@@ -200,13 +203,18 @@ impl Explained {
             head,
             caller,
             selected,
+            listing,
             decision,
             refusal,
             rule,
             tried,
         } = rehearsed;
         facts.monitored = policy.mode == policy::Mode::Monitor;
-        let forwarded = redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation);
+        let forwarded = match &listing {
+            Some(_) => CANCEL_BY_IDS.to_owned(),
+            None => redact::target(head.uri.path_and_query().map_or("/", PathAndQuery::as_str), operation),
+        };
+        facts.listing = listing;
         facts.decision = decision;
         facts.refused = refusal.as_ref().map(Refusal::code);
         Explained {
@@ -238,6 +246,7 @@ impl Explained {
             treatment,
             policy,
             monitored,
+            listing,
         } = &self.facts;
         let mut line = |name: &str, value: &str| writeln!(out, "{name:<11}{value}");
         line("request", &format!("{method} {target}"))?;
@@ -253,8 +262,16 @@ impl Explained {
             line("selects", &serde_json::to_string(selection)?)?;
         }
         line("policy", policy)?;
-        if let Some(target) = &self.forwarded_target {
-            line("forwards", &format!("{method} {target}"))?;
+        match (&self.forwarded_target, listing) {
+            (Some(target), Some((listing, count))) => {
+                line("lists", &format!("GET {listing}"))?;
+                line(
+                    "cancels",
+                    &format!("DELETE {target} ({count} at most, as the guard enforces the cap)"),
+                )?;
+            }
+            (Some(target), None) => line("forwards", &format!("{method} {target}"))?,
+            (None, _) => {}
         }
         let (colour, word) = match decision {
             Decision::Allow => (AnsiColor::Green, "allow"),
@@ -303,6 +320,9 @@ impl TriedRule {
         }
     }
 }
+
+/// What is sent in the place of a cancel whose cap the guard enforces.
+const CANCEL_BY_IDS: &str = "/v2/messages?messageIds=…";
 
 /// The exit code of a denied request.
 const DENIED: u8 = 3;

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod explain;
 mod health;
+mod key;
 mod rehearse;
 mod run;
 mod schema;
@@ -39,6 +40,7 @@ enum Command {
     Simulate(simulate::Simulate),
     Demo(demo::Demo),
     Schema(schema::Schema),
+    Key(key::Key),
     Health(health::Health),
 }
 
@@ -55,6 +57,7 @@ impl Arguments {
             Some(Command::Simulate(simulate)) => block_on(simulate.run()),
             Some(Command::Demo(demo)) => demo.run(),
             Some(Command::Schema(schema)) => schema.run(),
+            Some(Command::Key(key)) => key.run(),
             Some(Command::Health(health)) => health.run(),
         }
     }

@@ -6,14 +6,16 @@ use http::header::CONTENT_ENCODING;
 use http::request;
 use jiff::Timestamp;
 
-use crate::audit::Decision;
+use crate::audit::{Decision, redact};
 use crate::config::Settings;
 use crate::layers::classify::has_method_override;
 use crate::layers::exchange::caller;
 use crate::layers::passage::Selected;
-use crate::layers::{credentials, prefix, well_formed};
-use crate::limits::{Charge, Limiter};
-use crate::policy::{self, Caller, Code, Refusal, RuleName, Ruling, Tried, Verdict};
+use crate::layers::{CredentialMode, broker, credentials, prefix, well_formed};
+use crate::limits::{Charge, Limiter, Unit};
+use crate::policy::{self, Caller, Code, GuardedCap, Refusal, Route, RuleName, Ruling, Tried, Verdict};
+use crate::qstash::listing;
+use crate::qstash::operation::Operation;
 
 /// A request, who sends it and when.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub(super) struct Rehearsed {
     pub(super) caller: Caller,
     /// What it selects, where that was read.
     pub(super) selected: Option<Selected>,
+    /// What the guard would list, redacted as targets are, and how many it would cancel, where it enforces the cap.
+    pub(super) listing: Option<(String, u64)>,
     /// What is decided.
     pub(super) decision: Decision,
     /// Why it is refused, or would be.
@@ -51,14 +55,35 @@ pub(super) struct Rehearsed {
 
 /// Judges a request. Limits count as unused: only one that could never pass a limit is refused by it.
 pub(super) fn rehearse(mut asked: Asked<'_>, settings: &Settings) -> Rehearsed {
-    let mut caller = caller(&settings.policy.callers, &asked.head.headers, &asked.head.uri);
-    if let Some(name) = asked.caller {
-        caller.name = name.into();
-    }
+    let policy = &settings.policy;
+    let shown = caller(&policy.callers, &asked.head.headers, &asked.head.uri);
+    let named = asked.caller.map(|name| Caller {
+        name: name.into(),
+        ..shown.clone()
+    });
+    let mut caller = named.clone().unwrap_or(shown);
     let refused = well_formed::verify(&asked.head)
         .err()
         .or_else(|| prefix::cut(&mut asked.head.uri, &settings.listen.path_prefix).err())
-        .or_else(|| credentials::settle(&mut asked.head, settings.credentials).err());
+        .or_else(|| match settings.credentials.mode {
+            CredentialMode::Passthrough => credentials::settle(&mut asked.head, settings.credentials).err(),
+            CredentialMode::Broker => {
+                let head = &mut asked.head;
+                match broker::exchange(
+                    head,
+                    settings.credentials,
+                    &policy.callers,
+                    named,
+                    &broker::Held::unknown(),
+                ) {
+                    Ok(known) => {
+                        caller = known;
+                        None
+                    }
+                    Err(refusal) => Some(refusal),
+                }
+            }
+        });
     let (ruling, selected, tried) = match refused {
         Some(refusal) => (Ruling::without_rules(Verdict::Deny(refusal)), None, Vec::new()),
         None => judge(&asked, &caller, settings),
@@ -77,6 +102,7 @@ pub(super) fn rehearse(mut asked: Asked<'_>, settings: &Settings) -> Rehearsed {
     Rehearsed {
         head: asked.head,
         caller,
+        listing: selected.as_ref().and_then(listing),
         selected,
         decision,
         refusal,
@@ -100,20 +126,25 @@ fn judge(asked: &Asked<'_>, caller: &Caller, settings: &Settings) -> (Ruling, Op
         client: asked.client,
         time: asked.time,
     };
-    let judgement = policy::judge(policy, &request, &context);
+    // As the guard does: a body that is too large is not read, and what was wrong before comes first.
     let most = settings.resources.max_inspected_body;
-    if judgement.reading.is_some() && asked.body.len() > most {
+    if asked.body.len() > most
+        && let Route::Inspect(earlier) = policy::route(policy, request.method, request.path, request.overridden).route
+    {
         let message = format!(
             "The body has {} bytes, and up to {most} are read to judge it.",
             asked.body.len()
         );
         let violation = policy::Violation::new(Code::BodyTooLarge, message);
-        let ruling = policy::malformed_selection(policy, violation, Vec::new());
+        let ruling = policy::malformed_selection(policy, violation, earlier);
         return (ruling, None, Vec::new());
     }
+    let judgement = policy::judge(policy, &request, &context);
     let selected = judgement.reading.zip(judgement.kind).map(|(reading, kind)| Selected {
         selection: reading.selection,
         kind,
+        cap: judgement.cap,
+        listed: None,
     });
     let charge = Charge {
         operation: judgement.operation,
@@ -123,13 +154,28 @@ fn judge(asked: &Asked<'_>, caller: &Caller, settings: &Settings) -> (Ruling, Op
     };
     let over_budget = match &judgement.verdict {
         Verdict::Deny(_) | Verdict::WouldDeny(..) => None,
-        Verdict::Allow(_) => Limiter::new(settings.limits.clone()).charge(charge).err(),
+        Verdict::Allow(_) => {
+            let limits = Limiter::new(settings.limits.clone());
+            // Messages are charged once they are found, which is not asked for here.
+            match judgement.cap {
+                Some(_) => limits.charge_in(Unit::Requests, charge).err(),
+                None => limits.charge(charge).err(),
+            }
+        }
     };
     let ruling = Ruling {
         verdict: judgement.verdict.and(policy.mode, over_budget),
         kind: judgement.kind,
+        cap: judgement.cap,
         rule: judgement.rule,
         rehearsed: judgement.rehearsed,
     };
     (ruling, selected, judgement.rules)
+}
+
+/// What the guard would ask for, and how many it would cancel.
+fn listing(selected: &Selected) -> Option<(String, u64)> {
+    let GuardedCap { count, .. } = selected.cap?;
+    let target = listing::target(&selected.selection, None, listing::PAGE, None);
+    Some((redact::target(&target, Operation::MessagesBulkCancel), count))
 }

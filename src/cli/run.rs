@@ -62,7 +62,7 @@ impl Run {
         let settings = loaded.settings;
         let policy = settings.policy.digest.clone();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let guard = match Guard::start_on(runtime, settings, cores) {
+        let mut guard = match Guard::start_on(runtime, settings, cores) {
             Ok(guard) => guard,
             Err(error) => return fail(&error),
         };

@@ -20,6 +20,7 @@ use super::settings::Settings;
 use super::source::Source;
 use super::tree;
 use super::value::Context;
+use crate::policy::CapEnforcedBy;
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -79,13 +80,18 @@ impl Loaded {
     /// # Errors
     /// What is wrong with the URL, in the words that the key would get.
     pub fn set_upstream(&mut self, url: &str) -> Result<(), Faults> {
-        let text = format!("upstream: {{url: {}}}", serde_json::Value::from(url));
+        let mut text = format!("upstream: {{url: {}}}\n", serde_json::Value::from(url));
+        if self.settings.policy.caps.enforced_by == CapEnforcedBy::Qstash {
+            // So that it is warned of where this upstream does not honour it.
+            text.push_str("policy: {bulk_cancel: {cap_enforced_by: qstash}}\n");
+        }
         let given = compile("--upstream", &text, &|_| None)?;
         self.settings.policy.upstream_host = given.settings.policy.upstream_host;
         self.settings.upstream.origin = given.settings.upstream.origin;
         let of_upstream = |warning: &Warning| warning.message() == policy::HOSTED_IGNORES_COUNT;
         self.warnings.retain(|warning| !of_upstream(warning));
-        self.warnings.extend(given.warnings.into_iter().filter(of_upstream));
+        let of_this = given.warnings.into_iter().filter(of_upstream);
+        self.warnings.extend(of_this.map(Warning::without_place));
         Ok(())
     }
 
@@ -102,11 +108,15 @@ fn settings(mut root: Section<'_>) -> Settings {
     let listen = server::listen(root.section("listen"));
     let admin = server::admin(root.get("admin"), listen.address);
     let upstream = upstream::compile(root.section("upstream"));
-    let credentials = credentials::compile(root.section("credentials"));
-    let callers = callers::compile(root.get("callers"));
+    let credentials::Compiled {
+        credentials,
+        token,
+        mode,
+    } = credentials::compile(root.section("credentials"));
+    let callers = callers::compile(root.get("callers"), &mode);
     let mut policy = policy::compile(root.section("policy"), &upstream.origin, callers);
     let limits = limits::compile(root.get("rate_limits"));
-    limits::store(root.section("rate_limit_store"));
+    let store = limits::store(root.section("rate_limit_store"));
     let audit = audit::compile(root.section("audit"));
     let resources = server::resources(root.section("resources"));
     let log = log::compile(root.section("log"));
@@ -117,8 +127,10 @@ fn settings(mut root: Section<'_>) -> Settings {
         admin,
         upstream,
         credentials,
+        token,
         policy,
         limits,
+        store,
         audit,
         resources,
         log,

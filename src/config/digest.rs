@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::layers::{Credentials, HeaderForwardToken, QueryToken};
+use crate::layers::{CredentialMode, Credentials, HeaderForwardToken, QueryToken};
 use crate::limits::{AppliesTo, Limit, Per, Unit};
 use crate::policy::rules::{Action, Condition, Rule};
-use crate::policy::{BulkCancel, Mode, Policy, Treatment};
+use crate::policy::{BulkCancel, CapEnforcedBy, Mode, OnMissingCap, Policy, Treatment};
 use crate::qstash::operation::Operation;
 
 /// So many hexadecimal digits of the hash are shown.
@@ -43,12 +43,27 @@ fn canonical(policy: &Policy, limits: &[Limit], credentials: Credentials) -> Val
     json!({
         "mode": mode(policy.mode),
         "bulk_cancel": bounds(&policy.bulk_cancel),
+        "caps": {
+            "enforced_by": match policy.caps.enforced_by {
+                CapEnforcedBy::Auto => "auto",
+                CapEnforcedBy::Qstash => "qstash",
+                CapEnforcedBy::Guard => "guard",
+            },
+            "on_missing": match policy.caps.on_missing {
+                OnMissingCap::Deny => "deny",
+                OnMissingCap::ApplyMaxCount => "apply_max_count",
+            },
+        },
         "operations": operations,
         "rules": policy.rules.iter().map(rule).collect::<Vec<_>>(),
         "callers": policy.callers.sorted().iter().map(|(name, hash)| json!([name, hash.to_hex()])).collect::<Vec<_>>(),
         "qstash_destinations": policy.qstash_destinations,
         "rate_limits": limits.iter().map(limit).collect::<Vec<_>>(),
         "credentials": {
+            "mode": match credentials.mode {
+                CredentialMode::Passthrough => "passthrough",
+                CredentialMode::Broker => "broker",
+            },
             "query_token": match credentials.query_token {
                 QueryToken::Move => "move",
                 QueryToken::Reject => "reject",

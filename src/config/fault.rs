@@ -8,7 +8,7 @@ use super::excerpt;
 use super::source::{Place, Source};
 
 /// So many faults are shown; more of them say nothing new.
-const SHOWN: usize = 50;
+pub(super) const SHOWN: usize = 50;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
@@ -129,6 +129,11 @@ impl Warning {
     /// What to know, in one sentence.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The warning without its place, where that is in no file.
+    pub(super) fn without_place(self) -> Self {
+        Warning { place: None, ..self }
     }
 
     /// The warning with the line that causes it, where the file has one.

@@ -2,7 +2,7 @@
 
 use super::compile::Loaded;
 use super::settings::Settings;
-use crate::{audit, server, telemetry, upstream};
+use crate::{audit, limits, server, telemetry, upstream};
 
 /// Puts the running value of each key in the place of the new one, and names those that differ.
 macro_rules! hold {
@@ -26,8 +26,10 @@ impl Loaded {
             admin,
             upstream,
             credentials: _,
+            token: _,
             policy: _,
             limits: _,
+            store,
             audit,
             resources,
             log,
@@ -80,6 +82,17 @@ impl Loaded {
             "upstream.idle_timeout": idle_timeout,
         );
 
+        let limits::StoreSettings {
+            address: _,
+            timeout: _,
+            on_error: _,
+        } = store;
+        hold!(held, store, running.store,
+            "rate_limit_store.url": address,
+            "rate_limit_store.timeout": timeout,
+            "rate_limit_store.on_error": on_error,
+        );
+
         let audit::Settings {
             sink: _,
             durability: _,
@@ -88,6 +101,7 @@ impl Loaded {
             record: _, // reloaded
             max_size: _,
             keep: _,
+            follow_bulk_actions: _, // reloaded
         } = audit;
         hold!(held, audit, running.audit,
             "audit.path": sink,

@@ -3,32 +3,37 @@
 use std::ops::Range;
 
 /// The bytes of a scalar as written that hold this part of its value. `None` where the way from one to the other is not
-/// plain: folded over several lines, or with escapes that stand for other characters.
+/// plain: with escapes that stand for other characters, or in quotes over several lines.
 pub(super) fn within(written: &str, value: &str, part: Range<usize>) -> Option<Range<usize>> {
-    in_block(written, value, &part).or_else(|| in_line(written, value, &part))
+    in_line(written, value, &part).or_else(|| in_lines(written, value, &part))
 }
 
-/// In a literal block, whose lines are those of the value behind their indentation.
-fn in_block(written: &str, value: &str, part: &Range<usize>) -> Option<Range<usize>> {
-    let (mut written_start, mut value_start) = (0, 0);
-    let mut lines = written.split_inclusive('\n');
+/// Over several lines, each behind its indentation. Between two of them the value has other white space: newlines in a
+/// literal block, mostly spaces in a folded one. A part reaches no further than the line it begins in; one that begins
+/// between lines is at the end of the line before.
+fn in_lines(written: &str, value: &str, part: &Range<usize>) -> Option<Range<usize>> {
+    let is_space = |c: char| matches!(c, ' ' | '\n');
+    let (mut written_start, mut value_end) = (0, 0);
     let mut found = None;
-    for line in value.trim_end().split('\n') {
-        let written_line = lines.next()?;
-        let plain = written_line.trim_end_matches(['\n', '\r']);
-        let indentation = plain.strip_suffix(line)?;
-        if !indentation.bytes().all(|byte| byte == b' ') {
-            return None;
+    for line in written.split_inclusive('\n') {
+        let content = line.trim_end_matches(['\n', '\r']).trim_start_matches(' ');
+        if !content.is_empty() {
+            let rest = &value[value_end..];
+            let value_start = value_end + rest.len() - rest.trim_start_matches(is_space).len();
+            if !value[value_start..].starts_with(content) {
+                return None;
+            }
+            value_end = value_start + content.len();
+            let begins = line.find(content).map(|at| written_start + at)?;
+            if found.is_none() || part.start >= value_start {
+                let shift = |at: usize| begins + at.clamp(value_start, value_end) - value_start;
+                found = Some(shift(part.start)..shift(part.end.max(part.start)));
+            }
         }
-        let within = value_start..=value_start + line.len();
-        if within.contains(&part.start) && found.is_none() {
-            let shift = |at: usize| written_start + indentation.len() + (at.min(*within.end()) - value_start);
-            found = Some(shift(part.start)..shift(part.end));
-        }
-        written_start += written_line.len();
-        value_start += line.len() + 1;
+        written_start += line.len();
     }
-    found.filter(|_| value.contains('\n'))
+    let is_whole = value[value_end..].chars().all(is_space) && part.end <= value.len();
+    found.filter(|_| is_whole)
 }
 
 fn in_line(written: &str, value: &str, part: &Range<usize>) -> Option<Range<usize>> {
@@ -101,8 +106,37 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_found_behind_empty_lines_and_in_a_folded_block() {
+        let cases = [
+            ("a == 1 &&\n      b == 2\n", "\na == 1 &&\nb == 2\n"),
+            ("a == 1 &&\n      b == 2\n", "a == 1 && b == 2\n"),
+            ("a == 1 &&\r\n\r\n      b == 2", "a == 1 &&\nb == 2"),
+            ("a == 1 &&\n        b == 2 ||\n      c", "a == 1 &&\n  b == 2 ||\nc"),
+            ("a == 1 && 'x'\n  &&\n   b == 2", "a == 1 && 'x' && b == 2"),
+        ];
+        for (written, value) in cases {
+            for of in ["a", "== 1", "b", "b == 2", "2"] {
+                let start = value.find(of).expect("a part");
+                let found = within(written, value, start..start + of.len());
+                let at = written.find(of).expect("a part");
+                assert_eq!(found, Some(at..at + of.len()), "{of} in {written:?}");
+            }
+            let start = value.find("1 &&").expect("a part");
+            let found = within(written, value, start..value.len()).map(|range| &written[range]);
+            assert_eq!(
+                found,
+                written.lines().next().map(|line| &line[5..]),
+                "no further than the line"
+            );
+        }
+        let end = within("a ==\n  1", "a == 1\n", 7..7);
+        assert_eq!(end, Some(8..8), "behind the last line");
+    }
+
+    #[test]
     fn what_is_written_otherwise_is_not_guessed_at() {
-        assert_eq!(within("a\n  b", "a b", 0..1), None, "folded");
+        assert_eq!(within("'a\n  b'", "a b", 0..1), None, "in quotes over two lines");
+        assert_eq!(within("a\n  b", "a c", 0..1), None, "another text");
         assert_eq!(within(r#""\x61 b""#, "a b", 0..1), None, "escaped");
         assert_eq!(within("*alias", "a b", 0..1), None);
         assert_eq!(within("'", "", 0..0), None);

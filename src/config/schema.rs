@@ -21,8 +21,18 @@ const ENVIRONMENT: &str = r"^(?:[^$]|\$(?!\{))*\$\{[A-Za-z_][A-Za-z0-9_]*(?::-[^
 /// Text in one line that is not blank, without the environment.
 const NAME: &str = r"^(?!.*\$\{)(?=.*\S)[^\u0000-\u001f\u007f-\u009f]*$";
 
-/// What a glob for operations is made of.
-const GLOB: &str = r"^[a-z_.*]*\*[a-z_.*]*$";
+/// What a glob for operations is made of: the group of one and a `*` behind it, or a `*` in its group.
+fn glob() -> String {
+    let mut groups: Vec<&str> = operations()
+        .into_iter()
+        .filter_map(|name| name.split_once('.').map(|(group, _)| group))
+        .collect();
+    groups.dedup();
+    format!(
+        r"^(?:(?:{})\.[a-z_.*]*\*[a-z_.*]*|[a-z_]*\*[a-z_.*]*)$",
+        groups.join("|")
+    )
+}
 
 /// The JSON Schema (draft 07) of a configuration file: what it refuses, [`compile`](super::compile()) refuses. What holds
 /// between keys, and what the environment brings, it cannot see.
@@ -118,7 +128,9 @@ fn value(takes: &Takes, defaults: &Value, definitions: &mut Map<String, Value>) 
 fn is_substitutable(takes: &Takes) -> bool {
     match takes {
         Takes::Either(alternatives) => alternatives.iter().any(is_substitutable),
-        Takes::Null | Takes::Text | Takes::Treatments | Takes::List(..) | Takes::Mapping(..) => false,
+        Takes::Null | Takes::Text | Takes::Treatments | Takes::List(..) | Takes::Mapping(..) | Takes::SomeOf(..) => {
+            false
+        }
         _ => true,
     }
 }
@@ -137,6 +149,12 @@ fn collect(
             return;
         }
         Takes::Mapping(keys, one_of) => return alternatives.push(mapping(keys, one_of, defaults, definitions)),
+        Takes::SomeOf(keys) => {
+            let mut schema = mapping(keys, &[], defaults, definitions);
+            schema.insert("type".to_owned(), json!("object"));
+            schema.insert("minProperties".to_owned(), json!(1));
+            return alternatives.push(schema);
+        }
         Takes::List(items, length) => list(&value(items, &Value::Null, definitions), *length.start(), *length.end()),
         Takes::Treatments => treatments(definitions),
         Takes::Null => json!({"type": "null"}),
@@ -165,7 +183,7 @@ fn collect(
                 "description": "The name of an operation, or a glob in which * stands for any text.",
                 "anyOf": [
                     {"type": "string", "enum": operations()},
-                    {"type": "string", "pattern": GLOB},
+                    {"type": "string", "pattern": glob()},
                 ],
             }),
             definitions,
@@ -231,6 +249,6 @@ fn treatments(definitions: &mut Map<String, Value>) -> Value {
         "type": ["object", "null"],
         "additionalProperties": false,
         "properties": properties,
-        "patternProperties": {GLOB: guardable},
+        "patternProperties": {glob(): guardable},
     })
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::policy::Callers;
+
 /// Keys with such a word in them may hold a credential.
 const WORDS: [&str; 4] = ["token", "secret", "password", "passwd"];
 
@@ -28,6 +30,7 @@ pub(super) fn in_line(text: &str, line: Range<usize>) -> Vec<Range<usize>> {
             found.extend(user_info(shown, colon + 3));
         }
     }
+    found.extend(guard_keys(shown));
     // The value of a key may stand on the next line.
     let above = text[..line.start].lines().next_back().unwrap_or_default();
     if let Some((key, value)) = above.split_once(':')
@@ -76,6 +79,19 @@ fn value_after(line: &str, from: usize) -> Option<Range<usize>> {
     (!value.is_empty() && !harmless && !substituted).then_some(start..line.len())
 }
 
+/// Keys as `qstash-guard key` makes them, wherever they stand.
+fn guard_keys(line: &str) -> impl Iterator<Item = Range<usize>> {
+    line.match_indices(Callers::KEY_PREFIX).filter_map(|(start, prefix)| {
+        let is_of_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let rest = &line[start + prefix.len()..];
+        let length = rest.find(|c| !is_of_key(c)).unwrap_or(rest.len());
+        (length >= SHORTEST_KEY).then(|| start..start + prefix.len() + length)
+    })
+}
+
+/// A word that begins as a guard key does, and is shorter, is none.
+const SHORTEST_KEY: usize = 16;
+
 /// The user info of a URL that begins at `from`.
 fn user_info(line: &str, from: usize) -> Option<Range<usize>> {
     let authority = line[from..].split(['/', '?', '#', ' ']).next().unwrap_or_default();
@@ -107,6 +123,10 @@ mod tests {
         assert_eq!(masked("token: ${A:-abc}"), "token: ***");
         assert_eq!(masked("url: rediss://u:p@host/0"), "url: rediss://***@host/0");
         assert_eq!(masked("token: |\n  abc"), "  ***");
+        assert_eq!(
+            masked("- {key: \"qg_0123456789-_abcdefghij\", name: qg_a}"),
+            "- {key: \"***\", name: qg_a}"
+        );
     }
 
     #[test]

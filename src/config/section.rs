@@ -1,8 +1,10 @@
 //! A mapping of the file, read key by key. What was never asked for is an unknown key.
 
+use std::collections::HashMap;
+
 use serde_yaml::Spanned;
 
-use super::fault::{Fault, Warning};
+use super::fault::{Fault, SHOWN};
 use super::source::Place;
 use super::tree::Node;
 use super::value::{CONFIGURATION, Context, Value, not_available};
@@ -126,17 +128,6 @@ impl<'c> Section<'c> {
         }
     }
 
-    /// Reports what is valid and worth knowing, at a value of this section where the file has it.
-    pub(super) fn warn(&self, at: Option<&Value<'c>>, message: &str) {
-        match at {
-            Some(value) => value.warn(message),
-            None => self.context.warnings.borrow_mut().push(Warning {
-                message: message.to_owned(),
-                place: None,
-            }),
-        }
-    }
-
     /// Reports a fault of the section as a whole: at its first key, or where it stands.
     pub(super) fn fault(&self, place: Place, message: impl Into<String>) {
         if self.not_a_mapping.is_none() {
@@ -189,21 +180,25 @@ impl<'c> Section<'c> {
                 value.node.value.kind()
             ));
         }
-        for (key, node) in self.entries {
-            if self.known.contains(&key.value.as_str()) {
-                continue;
-            }
-            if self.path.starts_with("credentials") || secret::is_suspect(&key.value) {
+        let near_secrets = ["credentials", "callers"]
+            .iter()
+            .any(|section| self.path.starts_with(section));
+        let unknown = self.entries.iter();
+        let unknown = unknown.filter(|(key, _)| !self.known.contains(&key.value.as_str()));
+        for (index, (key, node)) in unknown.enumerate() {
+            if near_secrets || secret::is_suspect(&key.value) {
                 self.context.hide(node);
             }
             self.context
                 .faults
                 .borrow_mut()
-                .push(Fault::new(Place::of(key), self.unknown(&key.value)));
+                .push(Fault::new(Place::of(key), self.unknown(&key.value, index < SHOWN)));
         }
     }
 
-    fn unknown(&self, key: &str) -> String {
+    /// What is wrong with an unknown key. To find out what was meant takes a while, and is of no use where it is not
+    /// shown.
+    fn unknown(&self, key: &str, is_shown: bool) -> String {
         if key == "<<" {
             return "merge keys (`<<`) are not taken; write the keys out".to_owned();
         }
@@ -213,6 +208,9 @@ impl<'c> Section<'c> {
             format!("of {}", self.path)
         };
         let known = quoted(key);
+        if !is_shown {
+            return format!("{known} is not a key {of}");
+        }
         if let Some(near) = suggest::nearest(key, self.known.iter().copied()) {
             return format!("{known} is not a key {of}; did you mean `{near}`?");
         }
@@ -231,8 +229,10 @@ impl<'c> Section<'c> {
     }
 
     fn report_duplicates(&self) {
-        for (index, (key, node)) in self.entries.iter().enumerate() {
-            if let Some((first, _)) = self.entries[..index].iter().find(|(first, _)| first.value == key.value) {
+        let mut firsts = HashMap::new();
+        for (key, node) in self.entries {
+            let first = *firsts.entry(key.value.as_str()).or_insert(key);
+            if !std::ptr::eq(first, key) {
                 let what = match node.value {
                     Node::Mapping(_) => "write all its keys under one of them",
                     _ => "keep one of them",

@@ -13,10 +13,14 @@ pub struct Settings {
     pub upstream: upstream::Settings,
     /// How tokens are treated.
     pub credentials: layers::Credentials,
+    /// Where the guard's own token comes from; `None` where clients bring theirs.
+    pub token: Option<layers::TokenSource>,
     /// What is allowed.
     pub policy: policy::Policy,
     /// How often.
     pub limits: Vec<limits::Limit>,
+    /// Where that is counted.
+    pub store: limits::StoreSettings,
     /// How it is recorded.
     pub audit: audit::Settings,
     /// What a request may cost.

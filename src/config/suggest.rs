@@ -49,7 +49,7 @@ fn collect(mapping: &[Key], path: &str, key: &str, found: &mut Vec<String>) {
         };
         for takes in either {
             match takes {
-                Takes::Mapping(keys, _) => collect(keys, &below, key, found),
+                Takes::Mapping(keys, _) | Takes::SomeOf(keys) => collect(keys, &below, key, found),
                 Takes::List(Takes::Mapping(keys, _), _) => collect(keys, &format!("{below}[]"), key, found),
                 _ => {}
             }

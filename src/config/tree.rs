@@ -64,6 +64,7 @@ pub(super) fn read(text: &str) -> Result<Spanned<Node>, Fault> {
         merge_keys: MergeKeyPolicy::AsOrdinary,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         strict_booleans: true,
+        reject_unsupported_tags: true,
         with_snippet: false,
         emit_comments: false,
     };
@@ -99,6 +100,11 @@ fn explained(error: &serde_yaml::Error, before: &str) -> String {
         E::UnknownAnchor { .. } => {
             "a word that begins with `*` repeats an anchor, and there is none of that name; put quotes around a glob, like \
              `\"*\"`"
+                .to_owned()
+        }
+        E::UnsupportedTag { .. } => {
+            "a word that begins with `!` is a tag, which has no meaning here; take it out, or put quotes around a text that \
+             begins with it"
                 .to_owned()
         }
         E::NullIntoString { .. } => "there is no key before the `:`".to_owned(),
@@ -157,6 +163,13 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
+/// The whole number that a float is, as in JSON Schema: `1.0` is 1. Not where the float itself is not exact.
+fn whole(value: f64) -> Option<i128> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let is_whole = value.fract() == 0.0 && value.abs() <= EXACT;
+    is_whole.then(|| format!("{value:.0}").parse().ok()).flatten()
+}
+
 struct NodeVisitor;
 
 impl<'de> Visitor<'de> for NodeVisitor {
@@ -194,8 +207,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(i128::try_from(value).map_or(Node::Float, Node::Integer))
     }
 
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Node, E> {
-        Ok(Node::Float)
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {
+        Ok(whole(value).map_or(Node::Float, Node::Integer))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Node, E> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_yaml::Spanned;
 
 use super::environment::{self, Lookup};
-use super::fault::{Fault, Warning};
+use super::fault::{Fault, SHOWN, Warning};
 use super::scalar;
 use super::source::{Place, Source};
 use super::tree::Node;
@@ -62,6 +62,11 @@ impl<'a> Context<'a> {
                 }
             }
         }
+    }
+
+    /// Whether there are more faults than are shown: then nothing is gained by finding out what was meant by another.
+    pub(super) fn is_full(&self) -> bool {
+        self.faults.borrow().len() >= SHOWN
     }
 
     fn is_hidden(&self, place: Place) -> bool {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::keys::limits::EVENTS;
 use super::suggest;
 use super::tree::Node;
-use super::value::{Value, not_available};
+use super::value::Value;
 use crate::limits::Rate;
 
 /// No timeout is longer than a day.
@@ -111,21 +111,6 @@ pub(super) fn one_of<T: Copy>(value: &Value<'_>, choices: &[(&'static str, T)]) 
         value.written(),
         value.path
     ))
-}
-
-/// One of several words, some of which stand for what is not there yet. The first of those taken is the default.
-pub(super) fn one_available<T: Copy>(
-    value: &Value<'_>,
-    choices: &[(&'static str, T)],
-    not_yet: &[&str],
-) -> Result<T, String> {
-    match value.text("") {
-        Ok(text) if not_yet.contains(&text.as_str()) => {
-            let default = choices.first().map_or("", |(name, _)| name);
-            Err(not_available(&format!("{}: {text}", value.path), default))
-        }
-        _ => one_of(value, choices),
-    }
 }
 
 /// A duration within a range: `250ms`, `10s`, `5m`, `24h`.

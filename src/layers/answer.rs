@@ -1,9 +1,9 @@
 //! What QStash's answer to a bulk operation says. Pure.
 
-use std::io::Read;
-
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use serde::Deserialize;
+
+use crate::audit::Outcome;
+use crate::upstream::decoded;
 
 /// As far as an answer was understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,35 +14,20 @@ pub(crate) struct Answered {
     pub(crate) cancelled: Option<u64>,
     /// `actionId`: the bulk action that goes on.
     pub(crate) action_id: Option<String>,
+    /// What became of the request, where whoever sent it knows that better than one answer tells.
+    pub(crate) result: Option<Outcome>,
 }
 
 /// Reads an answer's body, plain or compressed as its Content-Encoding says (RFC 9110 section 8.4.1). What cannot be
 /// read says nothing; decompression stops at [`MOST`] bytes.
 pub(crate) fn read(body: &[u8], coding: Option<&[u8]>) -> Answered {
-    let mut text = Vec::new();
-    let coding = coding.unwrap_or_default().trim_ascii();
-    let most = MOST as u64;
-    let plain = if coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip") {
-        MultiGzDecoder::new(body)
-            .take(most)
-            .read_to_end(&mut text)
-            .map(|_| text.as_slice())
-    } else if coding.eq_ignore_ascii_case(b"deflate") {
-        ZlibDecoder::new(body)
-            .take(most)
-            .read_to_end(&mut text)
-            .map(|_| text.as_slice())
-    } else {
-        Ok(body)
-    };
-    let answer = plain
-        .ok()
-        .and_then(|plain| serde_json::from_slice::<Answer>(plain).ok())
+    let answer = decoded(body, coding, MOST)
+        .and_then(|plain| serde_json::from_slice::<Answer>(&plain).ok())
         .unwrap_or_default();
     Answered {
-        status: None,
         cancelled: answer.cancelled,
         action_id: answer.action_id.filter(|id| !id.is_empty() && id.len() <= MOST_ID),
+        ..Answered::default()
     }
 }
 
@@ -73,9 +58,9 @@ mod tests {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(json).unwrap();
         let expected = Answered {
-            status: None,
             cancelled: Some(7),
             action_id: Some("ba_1".into()),
+            ..Answered::default()
         };
         assert_eq!(read(json, None), expected);
         assert_eq!(read(&gzip.finish().unwrap(), Some(b"gzip")), expected);

@@ -4,35 +4,34 @@
 //! that hangs up, a panic or a lost upstream cannot keep the outcome from being written. The outcome is written before
 //! the client sees the answer's head, so an upstream that breaks in the middle can still be answered for.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use http::Request;
-use http::header::CONTENT_ENCODING;
-use http_body::Body;
 use tokio_util::task::TaskTracker;
 use tower::{Layer, Service};
 use uuid::Uuid;
 
-use super::answer::{self, Answered};
-use super::body::ReplyBody;
+use super::answer::Answered;
+use super::collect::collect;
+use super::credential::Credential;
 use super::exchange::{Origin, Reply, Subject};
+use super::follow::Follower;
+use super::guarded::Guarded;
+use super::overrun::{Said, Tell};
 use super::owed::Owed;
 use super::passage::{Judged, Outbound, Selected};
 use super::permitted::Permitted;
-use crate::audit::{Event, OnFailure, Outcome, Record, SelectionRecord, Trail};
-use crate::limits::Charge;
-use crate::policy::{Code, Refusal, Treatment};
+use crate::audit::{Decision, Event, OnFailure, Outcome, Record, Trail};
+use crate::policy::{Code, Mode, Refusal, Ruling, Treatment};
 use crate::qstash::operation::Operation;
 use crate::telemetry::Metrics;
-use crate::upstream::Download;
 
 /// Layer of [`AuditCancel`].
 #[derive(Clone)]
@@ -45,6 +44,8 @@ pub struct AuditCancelLayer {
     pub tasks: TaskTracker,
     /// Where cancelled messages are counted.
     pub metrics: Metrics,
+    /// Follows bulk actions that go on behind an answer.
+    pub follower: Follower,
 }
 
 /// See the module.
@@ -111,23 +112,34 @@ impl AuditCancelLayer {
             ruling,
             origin,
         } = judged;
+        // A cap may have been overrun since the request was judged.
+        let ruling = Ruling {
+            verdict: ruling.verdict.and(
+                origin.snapshot.policy.mode,
+                overrun(&origin, operation, selected.as_ref()),
+            ),
+            ..ruling
+        };
         let Permitted { permit, noted, charged } = match Permitted::of(ruling) {
             Ok(permitted) => permitted,
             Err(refusal) => {
-                return Reply::refused(&Subject::of(&head, &origin), operation, refusal);
+                let mut reply = Reply::refused_as(request_id, &Subject::of(&head, &origin), operation, refusal);
+                reply.note_selection(selected.as_ref());
+                return reply;
             }
         };
         noted.note_in(&mut intent);
-        let caller = intent.caller.clone().unwrap_or_default();
-        let outcome = Record {
-            request_id: Some(request_id),
-            caller: intent.caller.clone(),
-            client: intent.client,
-            operation: intent.operation,
-            policy: intent.policy.clone(),
-            result: Some(Outcome::Uncertain),
-            ..Record::new(Event::Outcome)
+        let mut guarded = Guarded {
+            request_id,
+            operation,
+            caller: intent.caller.clone().unwrap_or_default(),
+            selected,
+            charged,
+            accounted: None,
+            overran: false,
+            origin,
         };
+        let credential = Credential::of(&head);
         let tasks = self.tasks.clone();
         // From here on the client may leave: an intent that is being written will be on disk, and owes an outcome.
         let task = tasks.spawn(async move {
@@ -138,13 +150,33 @@ impl AuditCancelLayer {
                         Code::AuditUnavailable,
                         "The audit trail cannot be written, so nothing was sent; try again, and tell whoever runs the guard.",
                     );
-                    let subject = Subject::of(&head, &origin);
+                    let subject = Subject::of(&head, &guarded.origin);
                     let mut reply = Reply::refused_as(request_id, &subject, operation, refusal);
-                    if let (Some(record), Some(selected)) = (&mut reply.denied, &selected) {
-                        record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
-                    }
+                    reply.note_selection(guarded.selected.as_ref());
                     return reply;
                 }
+            }
+            let sent = Instant::now();
+            let mut outcome = Owed {
+                record: Some(Record {
+                    result: Some(Outcome::Uncertain),
+                    ..guarded.record(Event::Outcome)
+                }),
+                otherwise: "the guard stopped before the answer",
+                since: sent,
+                trail: self.trail.clone(),
+            };
+            // And again, since the intent took its time: of all that wait for the disk, one may overrun its cap.
+            if guarded.origin.snapshot.policy.mode == Mode::Enforce
+                && let Some(refusal) = overrun(&guarded.origin, operation, guarded.selected.as_ref())
+            {
+                let code = refusal.code().as_str();
+                guarded
+                    .conclude(&mut outcome, &Answered::default(), None, Some(code), &self.trail)
+                    .await;
+                let mut reply = Reply::failed(Some(request_id), operation, refusal);
+                reply.decision = Decision::Deny;
+                return reply;
             }
             let outbound = Outbound {
                 request: Request::from_parts(head, body),
@@ -152,35 +184,42 @@ impl AuditCancelLayer {
                 permit,
                 guarded: true,
                 request_id: Some(request_id),
-            };
-            let sent = Instant::now();
-            let mut outcome = Owed {
-                record: Some(outcome),
-                otherwise: "the guard stopped before the answer",
-                since: sent,
-                trail: self.trail.clone(),
+                listed: guarded.selected.as_ref().and_then(|selected| selected.listed.clone()).map(Box::new),
             };
             let forwarded = AssertUnwindSafe(inner.call(outbound)).catch_unwind().await;
             let Ok(Ok(reply)) = forwarded else {
                 let refusal = Refusal::new(Code::InternalError, PANICKED);
-                self.conclude(&mut outcome, &origin, &Answered::default(), None, Some("the guard failed"))
+                guarded
+                    .conclude(&mut outcome, &Answered::default(), None, Some("the guard failed"), &self.trail)
                     .await;
                 return Reply::failed(Some(request_id), operation, refusal);
             };
             let mut reply = reply;
-            let (answered, body, broken) = collect(&mut reply).await;
+            let (mut answered, body, broken) = collect(&mut reply).await;
             if broken {
                 let refusal = Refusal::new(Code::UpstreamFailed, BROKE_OFF);
                 reply = Reply::failed(Some(request_id), operation, refusal);
             } else if let Some(body) = body {
                 *reply.response.body_mut() = body;
             }
-            let status = reply.refusal.is_none().then(|| reply.response.status().as_u16());
+            // An upstream that echoes the token in place of an id gets it into no record.
+            answered.action_id.take_if(|id| credential.as_ref().is_some_and(|token| token.is_in(id)));
+            // What more went than was allowed closes the cap at once, before anything is written.
+            let overran = guarded.held_against(&Said::from(&answered), self.tell());
+            let own = reply.refusal.is_some() || answered.result.is_some();
+            let status = (!own).then(|| reply.response.status().as_u16());
             let error = reply.refusal.as_ref().map(|refusal| refusal.code().as_str());
-            self.conclude(&mut outcome, &origin, &answered, status.or(answered.status), error)
+            guarded
+                .conclude(&mut outcome, &answered, status.or(answered.status), error, &self.trail)
                 .await;
-            if charged {
-                settle(&origin, operation, &caller, selected.as_ref(), &answered);
+            if let Some(cancelled) = answered.cancelled {
+                guarded.account(cancelled, &self.metrics).await;
+            }
+            if let Some(recorded) = overran {
+                recorded.await;
+            }
+            if let Some(id) = answered.action_id.filter(|_| guarded.origin.snapshot.follow_bulk_actions) {
+                self.follower.follow(guarded, id, credential, sent);
             }
             noted.note_on(&mut reply);
             reply
@@ -191,38 +230,10 @@ impl AuditCancelLayer {
         })
     }
 
-    /// Writes the outcome. The client is answered for what happened, also when this fails: the trail then has an
-    /// intent without outcome, which `audit verify` lists.
-    async fn conclude(
-        &self,
-        owed: &mut Owed,
-        origin: &Origin,
-        answered: &Answered,
-        status: Option<u16>,
-        error: Option<&str>,
-    ) {
-        let Some(record) = owed.record.take() else { return };
-        let unsent = error == Some(Code::UpstreamUnreachable.as_str());
-        let record = Record {
-            result: Some(if unsent {
-                Outcome::Unsent
-            } else {
-                outcome(status, answered, error.is_some())
-            }),
-            upstream_status: status,
-            cancelled: answered.cancelled,
-            action_id: answered.action_id.clone(),
-            duration_ms: Some(Record::millis(owed.since.elapsed())),
-            error: error.map(str::to_owned),
-            ..record
-        };
-        if let Some(cancelled) = answered.cancelled {
-            let callers = &origin.snapshot.policy.callers;
-            let named = record.caller.as_deref().filter(|name| callers.is_named(name));
-            self.metrics.cancelled(named, cancelled);
-        }
-        if let Err(error) = self.trail.commit(record).await {
-            tracing::error!(%error, "the outcome of a guarded request could not be recorded");
+    fn tell(&self) -> Tell<'_> {
+        Tell {
+            trail: &self.trail,
+            metrics: &self.metrics,
         }
     }
 
@@ -263,6 +274,7 @@ impl AuditCancelLayer {
                 permit,
                 guarded: false,
                 request_id,
+                listed: None,
             })
             .await;
         if let Some(mut record) = written.record.take() {
@@ -278,87 +290,13 @@ impl AuditCancelLayer {
     }
 }
 
-/// Charges what went beyond the charge.
-fn settle(origin: &Origin, operation: Operation, caller: &str, selected: Option<&Selected>, answered: &Answered) {
-    if let Some(cancelled) = answered.cancelled {
-        let charge = Charge {
-            operation,
-            caller,
-            client: origin.client,
-            messages: selected.and_then(Selected::reach),
-        };
-        origin.snapshot.limits.settle(charge, cancelled);
-    }
-}
-
-/// What became of a guarded request.
-fn outcome(status: Option<u16>, answered: &Answered, failed: bool) -> Outcome {
-    match status {
-        Some(200..=299) if !failed && answered.action_id.is_some() => Outcome::Accepted,
-        Some(200..=299) if !failed && answered.cancelled.is_some() => Outcome::Completed,
-        Some(401 | 403 | 404 | 405 | 412) if !failed => Outcome::Refused,
-        _ => Outcome::Uncertain,
-    }
-}
-
-/// Reads the answer's body as far as it is worth recording. Gives what it says, the body again, and whether it broke
-/// off.
-async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, bool) {
-    if reply.refusal.is_some() {
-        return (Answered::default(), None, false);
-    }
-    let status = Some(reply.response.status().as_u16());
-    let body = std::mem::replace(reply.response.body_mut(), ReplyBody::Own(None));
-    let ReplyBody::Stream(mut download) = body else {
-        return (Answered::default(), Some(body), false);
-    };
-    let mut frames = VecDeque::new();
-    let mut text = Vec::new();
-    let broken = loop {
-        if text.len() > answer::MOST {
-            let answered = Answered {
-                status,
-                ..Answered::default()
-            };
-            return (
-                answered,
-                Some(ReplyBody::Read(Box::new((frames, Some(download))))),
-                false,
-            );
-        }
-        match next_frame(&mut download).await {
-            None => break false,
-            Some(Err(_)) => break true,
-            Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    text.extend_from_slice(data);
-                }
-                frames.push_back(frame);
-            }
-        }
-    };
-    let coding = reply
-        .response
-        .headers()
-        .get(CONTENT_ENCODING)
-        .map(http::HeaderValue::as_bytes);
-    let answered = if broken {
-        Answered::default()
-    } else {
-        answer::read(&text, coding)
-    };
-    (
-        Answered { status, ..answered },
-        Some(ReplyBody::Read(Box::new((frames, None)))),
-        broken,
-    )
-}
-
-async fn next_frame(
-    download: &mut Download,
-) -> Option<Result<http_body::Frame<bytes::Bytes>, crate::upstream::BodyFault>> {
-    let mut download = pin!(download);
-    poll_fn(|cx| download.as_mut().poll_frame(cx)).await
+/// The refusal of a cancel whose cap QStash was seen not to honour. Under monitor mode it decides nothing.
+fn overrun(origin: &Origin, operation: Operation, selected: Option<&Selected>) -> Option<Refusal> {
+    let overrun = origin.snapshot.overruns.of(operation);
+    // What was listed goes by ids in the query, and rests on nothing that QStash has to keep.
+    let selected = selected.filter(|selected| selected.listed.is_none())?;
+    let violation = overrun.violation(&selected.selection)?;
+    Refusal::of(vec![violation])
 }
 
 const PANICKED: &str = "The guard failed while it handled the request; check what became of it before you repeat it.";

@@ -60,6 +60,7 @@ where
                     permit,
                     guarded: false,
                     request_id: None,
+                    listed: None,
                 };
                 return Early::below(Either::Left(self.forward.call(outbound)));
             }

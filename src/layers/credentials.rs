@@ -1,4 +1,4 @@
-//! Moves a `qstash_token` pair from the query into the Authorization header.
+//! Moves a `qstash_token` pair from the query into the Authorization header, or exchanges a guard key for the guard's token.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -8,6 +8,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri, request};
 use tower::{Layer, Service};
 
+use super::broker;
+use super::conceal::Concealed;
 use super::early::Early;
 use super::exchange::{Exchange, Reply, Subject};
 use super::linger::linger_unread;
@@ -46,10 +48,11 @@ impl<S> Layer<S> for CredentialsLayer {
 impl<S> Service<Exchange> for Credentials<S>
 where
     S: Service<Exchange, Response = Reply, Error = Infallible>,
+    S::Future: Send,
 {
     type Response = Reply;
     type Error = Infallible;
-    type Future = Early<S::Future>;
+    type Future = Concealed<Early<S::Future>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -57,17 +60,27 @@ where
 
     fn call(&mut self, mut exchange: Exchange) -> Self::Future {
         let Exchange { head, origin, .. } = &mut exchange;
-        match settle(head, origin.snapshot.credentials) {
-            Ok(Settled::Untouched | Settled::Dropped) => {}
-            Ok(Settled::Moved) => self.metrics.query_token_moved(),
-            Err(refusal) => {
-                let operation = Target::read(head.uri.path().as_bytes()).operation(Verb::read(head.method.as_str()));
-                let reply = Reply::refused(&Subject::of(head, origin), operation, refusal);
-                linger_unread(&exchange.head.headers, exchange.body);
-                return Early::answered(reply);
+        let snapshot = &origin.snapshot;
+        let held = snapshot.broker.as_ref().map(|broker| broker.held());
+        let settled = match &held {
+            None => settle(head, snapshot.credentials).map(|settled| {
+                if settled == Settled::Moved {
+                    self.metrics.query_token_moved();
+                }
+            }),
+            Some(held) => {
+                let (settings, callers) = (snapshot.credentials, &snapshot.policy.callers);
+                broker::exchange(head, settings, callers, origin.caller.clone(), held)
+                    .map(|caller| origin.caller = Some(caller))
             }
+        };
+        if let Err(refusal) = settled {
+            let operation = Target::read(head.uri.path().as_bytes()).operation(Verb::read(head.method.as_str()));
+            let reply = Reply::refused(&Subject::of(head, origin), operation, refusal);
+            linger_unread(&exchange.head.headers, exchange.body);
+            return Concealed::of(None, Early::answered(reply));
         }
-        Early::below(self.inner.call(exchange))
+        Concealed::of(held, Early::below(self.inner.call(exchange)))
     }
 }
 
@@ -93,28 +106,13 @@ pub fn settle(head: &mut request::Parts, settings: settings::Credentials) -> Res
     let Some(pair) = shown.query else {
         return Ok(Settled::Untouched);
     };
-    if settings.query_token == settings::QueryToken::Reject {
-        return Err(Refusal::new(
-            Code::QueryTokenForbidden,
-            "Tokens in the query are not accepted here; send Authorization: Bearer instead of qstash_token.",
-        ));
-    }
+    forbidden(head, settings)?;
     let Some(token) = &pair.token else {
         head.uri = without(&head.uri, &pair)?;
         return Ok(Settled::Dropped);
     };
-    if forwards_headers(head) {
-        match settings.header_forward_token {
-            HeaderForwardToken::Keep => return Ok(Settled::Untouched),
-            HeaderForwardToken::Move => {}
-            HeaderForwardToken::Reject => {
-                return Err(Refusal::new(
-                    Code::QueryTokenForbidden,
-                    "A token in the query beside Upstash-Header-Forward is not accepted here; send Authorization: \
-                     Bearer instead of qstash_token.",
-                ));
-            }
-        }
+    if settings.header_forward_token == HeaderForwardToken::Keep && forwards_headers(head) {
+        return Ok(Settled::Untouched);
     }
     if other_scheme {
         return Ok(Settled::Untouched);
@@ -128,7 +126,23 @@ pub fn settle(head: &mut request::Parts, settings: settings::Credentials) -> Res
     Ok(if has_bearer { Settled::Dropped } else { Settled::Moved })
 }
 
-fn faulty(fault: CredentialFault) -> Refusal {
+/// Refuses a query token where the settings want none.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn forbidden(head: &request::Parts, settings: settings::Credentials) -> Result<(), Refusal> {
+    let message = if settings.query_token == settings::QueryToken::Reject {
+        "Tokens in the query are not accepted here; send Authorization: Bearer instead of qstash_token."
+    } else if settings.header_forward_token == HeaderForwardToken::Reject && forwards_headers(head) {
+        "A token in the query beside Upstash-Header-Forward is not accepted here; send Authorization: Bearer instead of \
+         qstash_token."
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(Code::QueryTokenForbidden, message))
+}
+
+pub(super) fn faulty(fault: CredentialFault) -> Refusal {
     let code = match fault {
         CredentialFault::TwoAuthorizations | CredentialFault::TwoQueryTokens | CredentialFault::Differing => {
             Code::ConflictingCredentials
@@ -138,7 +152,8 @@ fn faulty(fault: CredentialFault) -> Refusal {
     Refusal::new(code, fault.message())
 }
 
-fn forwards_headers(head: &request::Parts) -> bool {
+/// Whether the request asks QStash to send its headers on to the destination.
+pub(super) fn forwards_headers(head: &request::Parts) -> bool {
     head.headers
         .get_all(HEADER_FORWARD)
         .iter()

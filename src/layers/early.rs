@@ -18,6 +18,8 @@ pin_project! {
         Answered { reply: Option<Box<Reply>> },
         /// The layers below answer.
         Below { #[pin] future: F },
+        /// Somebody else is asked first.
+        Asking { asking: Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>> },
     }
 }
 
@@ -26,6 +28,13 @@ impl<F> Early<F> {
     pub(super) fn answered(reply: Reply) -> Self {
         Early::Answered {
             reply: Some(Box::new(reply)),
+        }
+    }
+
+    /// An answer for which somebody else is asked before the layers below.
+    pub(super) fn asking(asking: impl Future<Output = Result<Reply, Infallible>> + Send + 'static) -> Self {
+        Early::Asking {
+            asking: Box::pin(asking),
         }
     }
 
@@ -41,6 +50,7 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for Early<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             EarlyProjected::Below { future } => future.poll(cx),
+            EarlyProjected::Asking { asking } => asking.as_mut().poll(cx),
             // Taken once, as every future is; polled again it stays pending.
             EarlyProjected::Answered { reply } => reply.take().map_or(Poll::Pending, |reply| Poll::Ready(Ok(*reply))),
         }

@@ -17,7 +17,6 @@ use tower::{Layer, Service};
 use super::exchange::{Origin, Reply, Subject};
 use super::linger::{linger, linger_unread};
 use super::passage::{Inspection, Judged, Pending, Selected};
-use crate::audit::SelectionRecord;
 use crate::policy::{self, Asked, Code, Ruling, Verdict, Violation, malformed_selection};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{self, Reading};
@@ -89,6 +88,8 @@ where
                         let selected = ruling.kind.map(|kind| Selected {
                             selection: reading.selection,
                             kind,
+                            cap: ruling.cap,
+                            listed: None,
                         });
                         (Source::Read((!bytes.is_empty()).then_some(bytes)), selected, ruling)
                     }
@@ -99,9 +100,7 @@ where
             };
             if let Verdict::Deny(refusal) = ruling.verdict {
                 let mut reply = Reply::refused(&Subject::of(&head, &origin), operation, refusal);
-                if let (Some(record), Some(selected)) = (&mut reply.denied, &selected) {
-                    record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
-                }
+                reply.note_selection(selected.as_ref());
                 match source {
                     Source::Client(body) => linger_unread(&head.headers, body),
                     source => linger(Upload::new(source, settings.body_idle)),
@@ -139,6 +138,7 @@ fn judge(
             client: origin.client,
             time: Timestamp::now(),
         },
+        overrun: origin.snapshot.overruns.of(operation),
     };
     policy::decide(&origin.snapshot.policy, &asked, reading, earlier, None)
 }

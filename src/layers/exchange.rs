@@ -1,5 +1,6 @@
 //! What travels down the stack with a request, and up with its answer.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,10 +10,14 @@ use http::{HeaderMap, HeaderValue, Response, Uri, request};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
+use super::answer::Answered;
 use super::body::ReplyBody;
+use super::broker::Broker;
+use super::overrun::Overruns;
+use super::passage::Selected;
 use super::respond;
 use super::settings::Credentials;
-use crate::audit::{Decision, Event, Record, redact};
+use crate::audit::{Decision, Event, Record, SelectionRecord, redact};
 use crate::limits::Limiter;
 use crate::policy::{Caller, Callers, Policy, Refusal, RuleName};
 use crate::qstash::credential;
@@ -25,10 +30,16 @@ pub struct Snapshot {
     pub policy: Policy,
     /// How tokens are treated.
     pub credentials: Credentials,
+    /// What clients' keys are exchanged for; `None` where they bring their own tokens.
+    pub broker: Option<Arc<Broker>>,
     /// How often.
     pub limits: Arc<Limiter>,
     /// Whether unguarded requests leave a record too.
     pub record_all: bool,
+    /// Whether bulk actions are followed to their end.
+    pub follow_bulk_actions: bool,
+    /// Which caps QStash was seen not to honour.
+    pub overruns: Arc<Overruns>,
 }
 
 /// A request on its way down.
@@ -49,6 +60,9 @@ pub struct Origin {
     pub client: IpAddr,
     /// When its head was complete.
     pub started: Instant,
+    /// Who sends it, once that is no longer to be read from its head: the guard's token has taken the place of the
+    /// client's key.
+    pub caller: Option<Caller>,
     /// What it is judged by.
     pub snapshot: Arc<Snapshot>,
 }
@@ -67,6 +81,8 @@ pub struct Reply {
     pub rule: Option<RuleName>,
     /// The record to write for a refusal, once.
     pub denied: Option<Box<Record>>,
+    /// What is known of the upstream's answers, where the guard asked more than once and answers itself.
+    pub(super) answered: Option<Box<Answered>>,
 }
 
 impl Reply {
@@ -79,6 +95,7 @@ impl Reply {
             refusal: None,
             rule: None,
             denied: None,
+            answered: None,
         }
     }
 
@@ -93,12 +110,20 @@ impl Reply {
             rule: None,
             refusal: Some(Box::new(refusal)),
             denied: None,
+            answered: None,
         }
     }
 
     /// A refusal, with the record that it leaves.
     pub fn refused(subject: &Subject<'_>, operation: Operation, refusal: Refusal) -> Self {
         Reply::refused_as(Uuid::now_v7(), subject, operation, refusal)
+    }
+
+    /// Notes in the record of a denial what the request selects.
+    pub fn note_selection(&mut self, selected: Option<&Selected>) {
+        if let (Some(record), Some(selected)) = (&mut self.denied, selected) {
+            record.selection = Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL));
+        }
     }
 
     /// The same for a request that has an id already.
@@ -113,6 +138,7 @@ impl Reply {
             rule: refusal.rule().cloned(),
             refusal: Some(Box::new(refusal)),
             denied: Some(Box::new(record)),
+            answered: None,
         }
     }
 }
@@ -141,21 +167,38 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// The caller, as [`caller`] names it.
+    /// The caller, as [`caller`] names it where it is not known yet.
     pub fn caller(&self) -> Caller {
-        caller(&self.origin.snapshot.policy.callers, self.headers, self.uri)
+        let known = self.origin.caller.clone();
+        known.unwrap_or_else(|| caller(&self.origin.snapshot.policy.callers, self.headers, self.uri))
+    }
+
+    /// The target as the client sent it, but for its credential: without the pair that the guard put in.
+    fn target(&self) -> Cow<'a, str> {
+        let target = self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let is_exchanged = self.origin.snapshot.broker.is_some() && self.origin.caller.is_some();
+        let query = self.uri.query().filter(|_| is_exchanged);
+        let shown = query.and_then(|query| credential::read([], Some(query.as_bytes())).ok()?.query);
+        let (Some(query), Some(pair)) = (query, shown) else {
+            return Cow::Borrowed(target);
+        };
+        let path = self.uri.path();
+        Cow::Owned(match pair.cut_from(query) {
+            Some(rest) => format!("{path}?{rest}"),
+            None => path.to_owned(),
+        })
     }
 
     /// A record about the request, what concerns its verdict left open.
     pub fn record(&self, event: Event, operation: Operation, request_id: Option<Uuid>) -> Record {
-        let target = self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let target = self.target();
         Record {
             request_id,
             caller: Some(self.caller().name.to_string()),
             client: Some(self.origin.client),
             operation: Some(operation),
             method: Some(self.method.as_str().chars().take(32).collect()),
-            target: Some(redact::target(target, operation)),
+            target: Some(redact::target(&target, operation)),
             policy: Some(self.origin.snapshot.policy.digest.clone()),
             ..Record::new(event)
         }

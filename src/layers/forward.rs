@@ -50,6 +50,7 @@ impl Service<Outbound> for Forward {
             permit: _,
             guarded,
             request_id,
+            listed: _,
         } = outbound;
         let retries = if guarded { GUARDED_RETRIES } else { RETRIES };
         Box::pin(Forwarding {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::exchange::{Origin, Subject};
 use crate::audit::SelectionRecord;
-use crate::policy::{Permit, Ruling, Verdict, Violation};
+use crate::policy::{GuardedCap, Permit, Ruling, Verdict, Violation};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{Kind, Selection};
 use crate::upstream::Upload;
@@ -61,6 +61,19 @@ pub struct Selected {
     pub selection: Selection,
     /// Its kind under the policy.
     pub kind: Kind,
+    /// The cap that the guard enforces, where it does.
+    pub cap: Option<GuardedCap>,
+    /// What was found then.
+    pub listed: Option<Listed>,
+}
+
+/// What is sent in the place of a cancel whose cap the guard enforces.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The ids of the messages to be cancelled, or a sentence that says why there are none.
+    pub found: Result<Vec<String>, String>,
+    /// The most ids of one cancel.
+    pub max_message_ids: usize,
 }
 
 impl Judged {
@@ -83,19 +96,34 @@ pub struct Outbound {
     pub guarded: bool,
     /// The id of its records, where it leaves some.
     pub request_id: Option<Uuid>,
+    /// What is sent in its place, where the guard enforces its cap.
+    pub listed: Option<Box<Listed>>,
 }
 
 impl Selected {
     /// The selection as records hold it, with this many ids at most.
     pub fn to_record(&self, max_ids: usize) -> SelectionRecord {
-        SelectionRecord::new(&self.selection, self.kind, max_ids)
+        let record = SelectionRecord::new(&self.selection, self.kind, max_ids);
+        match self.found() {
+            Some(ids) => record.with_ids(ids, max_ids),
+            None => record,
+        }
     }
 
-    /// How many messages it may take: its ids, else its cap; `None` where nothing bounds it.
+    /// How many messages it may take: its ids or those found, else its cap; `None` where nothing bounds it.
     pub fn reach(&self) -> Option<u64> {
+        if let Some(ids) = self.found() {
+            return Some(ids.len() as u64);
+        }
         match self.kind {
             Kind::Ids => Some(self.selection.ids.len() as u64),
             Kind::Filter | Kind::All => self.selection.count,
         }
+    }
+
+    /// The ids that were listed; none where the listing failed.
+    fn found(&self) -> Option<&[String]> {
+        let listed = self.listed.as_ref()?;
+        Some(listed.found.as_deref().unwrap_or_default())
     }
 }

@@ -3,14 +3,14 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::body::ReplyBody;
 use crate::limits::whole_seconds;
-use crate::policy::Refusal;
+use crate::policy::{Code, Refusal};
 
 /// The answer to a refused request.
 pub fn refusal(refusal: &Refusal, request_id: Uuid) -> Response<ReplyBody> {
@@ -42,6 +42,10 @@ pub fn refusal(refusal: &Refusal, request_id: Uuid) -> Response<ReplyBody> {
     headers.insert(GUARD_CODE, HeaderValue::from_static(refusal.code().as_str()));
     if let Ok(id) = HeaderValue::try_from(request_id.to_string()) {
         headers.insert(GUARD_REQUEST_ID, id);
+    }
+    if refusal.code() == Code::Unauthenticated {
+        // A 401 names the scheme that it asks for (RFC 9110 section 11.6.1).
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if let Some((limit, wait)) = refusal
         .limit()

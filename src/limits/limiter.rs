@@ -12,6 +12,7 @@ use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
 use super::settings::{AppliesTo, Limit, Per, Unit};
+use super::store::Store;
 use crate::policy::refusal::Limited;
 use crate::policy::{Code, Refusal};
 use crate::qstash::operation::Operation;
@@ -43,15 +44,17 @@ pub struct Charge<'a> {
 /// All limits. Generic over its clock, so that nothing sleeps to see a limit refill.
 #[derive(Debug)]
 pub struct Limiter<C: Clock + Clone = MonotonicClock> {
-    limits: Vec<Buckets<C>>,
+    pub(super) limits: Vec<Buckets<C>>,
     /// Whether a limit applies, by [`Operation::index`]: most requests are answered by this alone.
-    limited: [bool; Operation::COUNT],
-    clock: C,
+    pub(super) limited: [bool; Operation::COUNT],
+    pub(super) clock: C,
+    /// Where they are counted, if not in memory.
+    pub(super) store: Option<Store>,
 }
 
 #[derive(Debug)]
-struct Buckets<C: Clock + Clone> {
-    limit: Limit,
+pub(super) struct Buckets<C: Clock + Clone> {
+    pub(super) limit: Limit,
     state: Arc<State<C>>,
 }
 
@@ -61,6 +64,15 @@ struct State<C: Clock + Clone> {
     keys: RateLimiter<Key, HashMapStateStore<Key>, C, NoOpMiddleware<C::Instant>>,
     /// Once this many keys are held, those that are full again are forgotten.
     sweep_at: AtomicUsize,
+}
+
+/// A bucket that holds less than was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Short {
+    /// How long until it would hold it.
+    pub(super) wait: Duration,
+    /// What it holds.
+    pub(super) left: u32,
 }
 
 impl Limiter {
@@ -85,14 +97,20 @@ impl<C: Clock + Clone> Limiter<C> {
             .into_iter()
             .map(|limit| Buckets::new(limit, clock.clone()))
             .collect();
-        Limiter { limits, limited, clock }
+        Limiter {
+            limits,
+            limited,
+            clock,
+            store: None,
+        }
     }
 
     /// These limits in place of the present ones, as a reload brings them. One that has the name, `per`, unit, rate and
-    /// burst of a present one shares its buckets: what is used up stays used up. Any other begins with full buckets.
+    /// burst of a present one shares its buckets: what is used up stays used up. Any other begins with full buckets. The
+    /// store stays.
     #[must_use]
     pub fn renewed(&self, limits: Vec<Limit>) -> Self {
-        let mut renewed = Limiter::with_clock(limits, self.clock.clone());
+        let mut renewed = Limiter::with_clock(limits, self.clock.clone()).sharing(self.store.clone());
         for buckets in &mut renewed.limits {
             if let Some(present) = self.limits.iter().find(|present| present.holds_for(&buckets.limit)) {
                 buckets.state = Arc::clone(&present.state);
@@ -128,6 +146,16 @@ impl<C: Clock + Clone> Limiter<C> {
             return Ok(());
         }
         self.applying(charge.operation)
+            .try_for_each(|buckets| buckets.charge(&charge, &self.clock))
+    }
+
+    /// The same for the limits of one unit alone, where what they count becomes known at different times.
+    ///
+    /// # Errors
+    /// As for [`Limiter::charge`].
+    pub fn charge_in(&self, unit: Unit, charge: Charge<'_>) -> Result<(), Refusal> {
+        self.applying(charge.operation)
+            .filter(|buckets| buckets.limit.unit == unit)
             .try_for_each(|buckets| buckets.charge(&charge, &self.clock))
     }
 
@@ -167,7 +195,7 @@ impl<C: Clock + Clone> Limiter<C> {
         self.limits.iter().map(|buckets| buckets.state.keys.len()).sum()
     }
 
-    fn applying(&self, operation: Operation) -> impl Iterator<Item = &Buckets<C>> {
+    pub(super) fn applying(&self, operation: Operation) -> impl Iterator<Item = &Buckets<C>> {
         self.limits
             .iter()
             .filter(move |buckets| match &buckets.limit.applies_to {
@@ -205,7 +233,7 @@ impl<C: Clock + Clone> Buckets<C> {
         (name, per, unit, rate, burst) == (&other.name, &other.per, &other.unit, &other.rate, &other.burst)
     }
 
-    fn key(&self, charge: &Charge<'_>) -> Key {
+    pub(super) fn key(&self, charge: &Charge<'_>) -> Key {
         match self.limit.per {
             Per::Caller => Key::Caller(charge.caller.to_owned()),
             Per::ClientIp => Key::Client(charge.client),
@@ -213,24 +241,34 @@ impl<C: Clock + Clone> Buckets<C> {
         }
     }
 
-    fn charge(&self, charge: &Charge<'_>, clock: &C) -> Result<(), Refusal> {
-        let burst = self.limit.burst.get();
-        let cost = match self.limit.unit {
-            Unit::Requests => 1,
-            Unit::Messages => charge.messages.map_or(burst, |n| u32::try_from(n).unwrap_or(u32::MAX)),
-        };
-        let name = &self.limit.name;
-        let Err(wait) = self.take(&self.key(charge), cost, clock) else {
-            return Ok(());
-        };
-        let (code, message, remaining) = match wait {
-            Some(wait) => (
+    /// What a request costs here, in the limit's unit.
+    pub(super) fn cost(&self, charge: &Charge<'_>) -> u32 {
+        match (self.limit.unit, charge.messages) {
+            (Unit::Requests, _) => 1,
+            (Unit::Messages, None) => self.limit.burst.get(),
+            (Unit::Messages, Some(messages)) => u32::try_from(messages).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Charges a request in memory.
+    pub(super) fn charge(&self, charge: &Charge<'_>, clock: &C) -> Result<(), Refusal> {
+        let cost = self.cost(charge);
+        self.take(&self.key(charge), cost, clock).map_err(|wait| {
+            let left = |wait| self.left(cost, wait);
+            self.refusal(cost, wait.map(|wait| Short { wait, left: left(wait) }))
+        })
+    }
+
+    /// The refusal of a request that costs so much; `None` stands for a bucket that never holds it.
+    pub(super) fn refusal(&self, cost: u32, short: Option<Short>) -> Refusal {
+        let (name, burst) = (&self.limit.name, self.limit.burst.get());
+        let (code, message) = match &short {
+            Some(Short { wait, .. }) => (
                 Code::RateLimited,
                 format!(
                     "The limit {name} is used up for now; try again in {} s.",
-                    whole_seconds(wait)
+                    whole_seconds(*wait)
                 ),
-                self.left(cost, wait),
             ),
             None => (
                 Code::CountOverBudget,
@@ -238,19 +276,15 @@ impl<C: Clock + Clone> Buckets<C> {
                     "The cancel may take {cost} messages, and the limit {name} never lets more than {burst} go at \
                      once; cancel fewer at a time."
                 ),
-                burst,
             ),
         };
-        Err(Refusal::limited(
-            code,
-            message,
-            Limited {
-                name: name.clone(),
-                retry_after: wait,
-                burst,
-                remaining,
-            },
-        ))
+        let limited = Limited {
+            name: name.clone(),
+            retry_after: short.as_ref().map(|short| short.wait),
+            burst,
+            remaining: short.as_ref().map_or(burst, |short| short.left),
+        };
+        Refusal::limited(code, message, limited)
     }
 
     /// Takes `cost` from the bucket of `key`, or says how long until it could; `None` where the bucket is too small.
@@ -271,7 +305,7 @@ impl<C: Clock + Clone> Buckets<C> {
     }
 
     /// Takes `cost`, or all that is there if that is less.
-    fn drain(&self, key: &Key, cost: u64, clock: &C) {
+    pub(super) fn drain(&self, key: &Key, cost: u64, clock: &C) {
         let cost = u32::try_from(cost).unwrap_or(u32::MAX).min(self.limit.burst.get());
         if let Err(Some(wait)) = self.take(key, cost, clock) {
             let _ = self.take(key, self.left(cost, wait), clock);
@@ -298,7 +332,7 @@ pub fn whole_seconds(wait: Duration) -> u64 {
 }
 
 /// How long one unit takes to come back.
-fn interval(limit: &Limit) -> Duration {
+pub(super) fn interval(limit: &Limit) -> Duration {
     (limit.rate.period / limit.rate.events.get()).max(Duration::from_nanos(1))
 }
 

@@ -2,6 +2,9 @@
 
 mod limiter;
 mod settings;
+mod shared;
+pub mod store;
 
 pub use limiter::{Charge, Key, Limiter, whole_seconds};
-pub use settings::{AppliesTo, Limit, Per, Rate, Unit};
+pub use settings::{AppliesTo, Limit, OnError, Per, Rate, Unit};
+pub use store::{Store, StoreSettings};

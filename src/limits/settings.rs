@@ -1,5 +1,6 @@
 //! Limits as they are configured.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -58,4 +59,25 @@ pub struct Rate {
     pub events: NonZeroU32,
     /// In how long: a second, a minute, an hour or a day.
     pub period: Duration,
+}
+
+/// What happens while the store of limits does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// This process counts for itself.
+    Local,
+    /// Limited requests are refused.
+    Deny,
+    /// They pass uncounted.
+    Allow,
+}
+
+impl fmt::Display for OnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OnError::Local => "local",
+            OnError::Deny => "deny",
+            OnError::Allow => "allow",
+        })
+    }
 }

@@ -4,8 +4,8 @@ use super::refusal::{Code, Violation};
 use super::settings::{BulkCancel, MAX_MESSAGE_IDS};
 use crate::qstash::selection::{Kind, Selection};
 
-/// What a selection violates, in the order of the table.
-pub(super) fn out_of_bounds(rules: &BulkCancel, selection: &Selection) -> Vec<Violation> {
+/// What a selection violates, in the order of the table. A missing cap is none where it is filled.
+pub(super) fn out_of_bounds(rules: &BulkCancel, selection: &Selection, fills_missing_caps: bool) -> Vec<Violation> {
     let kind = rules.kind(selection);
     let mut found = Vec::new();
     if kind == Kind::All && rules.require_filter {
@@ -34,7 +34,7 @@ pub(super) fn out_of_bounds(rules: &BulkCancel, selection: &Selection) -> Vec<Vi
         }
     }
     match selection.count {
-        None if kind != Kind::Ids && rules.require_cap => found.push(Violation::new(
+        None if kind != Kind::Ids && rules.require_cap && !fills_missing_caps => found.push(Violation::new(
             Code::UncappedCancel,
             format!(
                 "The cancel has no cap: it takes every message that matches; add count=N with N at most {}.",

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::callers::Caller;
+use super::caps::Overrun;
+use super::guarded_cap::GuardedCap;
 use super::nearest::nearest;
 use super::permit::Verdict;
 use super::refusal::{Code, Refusal, Violation};
@@ -12,7 +14,7 @@ use super::rules::{Applied, Effect, Facts, Tried};
 use super::ruling::Ruling;
 use super::settings::{BulkCancel, MAX_MESSAGE_IDS, Policy};
 use crate::qstash::operation::Operation;
-use crate::qstash::selection::{Reading, quoted_parameter};
+use crate::qstash::selection::{Kind, Reading, Selection, quoted_parameter};
 
 /// Who asks, from where and when.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,8 @@ pub struct Asked<'a> {
     pub path: &'a str,
     /// Who asks, from where and when.
     pub context: &'a Context<'a>,
+    /// The caps that QStash was seen not to honour for this operation.
+    pub overrun: Overrun,
 }
 
 /// Rules on a request: its selection is read where it is guarded. All violations are found, in the order of their
@@ -70,7 +74,12 @@ pub fn decide(
         }
     }
     let selection = reading.map(|reading| &reading.selection);
-    let facts = Facts { asked, selection, kind };
+    let facts = Facts {
+        asked,
+        selection,
+        kind,
+        fills_missing_caps: policy.fills_missing_caps(),
+    };
     let applied = if selection.is_some_and(|selection| selection.ids.len() > MAX_MESSAGE_IDS) {
         Applied::default()
     } else {
@@ -81,18 +90,61 @@ pub fn decide(
         Some((rule, effect)) => (Some(rule), effect),
         None => (None, Effect::Limits(table)),
     };
-    let violations = effect.violations(selection);
+    let violations = effect.violations(&facts);
     let limits = if let Effect::Limits(own) = effect { own } else { table };
+    let is_bounded = matches!(effect, Effect::Limits(_));
+    let cap = selection.and_then(|selection| cap(policy, asked.operation, limits, is_bounded, selection));
     // A rule is named in a refusal that it has a part in; a typo in a parameter is refused under every rule.
     let refused_by = rule.clone().filter(|_| !violations.is_empty());
     found.extend(violations);
+    if cap.is_some() {
+        let extra = selection.and_then(|selection| selection.extra.first());
+        found.extend(extra.map(|name| not_resolvable(name)));
+    }
+    // Where the guard enforces the cap, nothing rests on QStash.
+    if cap.is_none() {
+        found.extend(selection.and_then(|selection| asked.overrun.violation(selection)));
+    }
     let refusal = Refusal::of(found).map(|refusal| refusal.by_rule(refused_by));
     Ruling {
         verdict: Verdict::of(policy.mode, refusal),
         kind: selection.map(|selection| limits.kind(selection)),
+        cap,
         rule,
         rehearsed: applied.rehearsed,
     }
+}
+
+/// The cap that the guard enforces: that of a cancel by filter, or of all. One by ids bounds itself; one that may go
+/// without a cap, by the policy or by a rule, goes on as it is.
+fn cap(
+    policy: &Policy,
+    operation: Operation,
+    limits: &BulkCancel,
+    is_bounded: bool,
+    selection: &Selection,
+) -> Option<GuardedCap> {
+    if operation != Operation::MessagesBulkCancel || !policy.enforces_caps() || limits.kind(selection) == Kind::Ids {
+        return None;
+    }
+    let fills = is_bounded && limits.require_cap && policy.fills_missing_caps();
+    let count = selection.count.or(fills.then_some(limits.max_count))?;
+    Some(GuardedCap {
+        count,
+        max_message_ids: limits.max_message_ids.min(MAX_MESSAGE_IDS),
+    })
+}
+
+/// The violation of a filter that the guard cannot apply itself; without it, the cancel would take more.
+pub fn not_resolvable(filter: &str) -> Violation {
+    Violation::new(
+        Code::FilterNotResolvable,
+        format!(
+            "The guard caps this cancel itself, and QStash's listing does not show what {} selects, so nothing was sent; \
+             use another filter, or messageIds.",
+            quoted_parameter(filter)
+        ),
+    )
 }
 
 /// The verdict on a request whose body could not be read to its end: refused, or recorded under monitor mode.

@@ -1,7 +1,9 @@
 //! One whole request judged at once, as `explain` and the tests do; the layers take the same two steps, [`route()`] and
 //! [`decide()`], since between them they read a body.
 
+use super::caps::Overrun;
 use super::decide::{Asked, Context, decide};
+use super::guarded_cap::GuardedCap;
 use super::permit::Verdict;
 use super::refusal::Refusal;
 use super::route::{Route, Routed, route};
@@ -37,6 +39,8 @@ pub struct Judgement {
     pub reading: Option<Reading>,
     /// The kind of the selection, under the limits that it was held against; `None` where it was not read.
     pub kind: Option<Kind>,
+    /// The cap that the guard itself enforces, where it does.
+    pub cap: Option<GuardedCap>,
     /// The verdict, rate limits left out. Its refusal names the rule that refused.
     pub verdict: Verdict,
     /// The rule that decided, if one did: also where it let the request through.
@@ -56,6 +60,8 @@ pub fn judge(policy: &Policy, request: &Request<'_>, context: &Context<'_>) -> J
         method: request.method,
         path: &path,
         context,
+        // What the upstream does is known to a running guard alone.
+        overrun: Overrun::default(),
     };
     let mut rules = Vec::new();
     let (reading, ruling) = match route {
@@ -72,6 +78,7 @@ pub fn judge(policy: &Policy, request: &Request<'_>, context: &Context<'_>) -> J
     let Ruling {
         verdict,
         kind,
+        cap,
         rule,
         rehearsed,
     } = ruling;
@@ -79,6 +86,7 @@ pub fn judge(policy: &Policy, request: &Request<'_>, context: &Context<'_>) -> J
         operation,
         reading,
         kind,
+        cap,
         verdict,
         rule,
         rehearsed,

@@ -2,7 +2,9 @@
 
 mod bounds;
 mod callers;
+mod caps;
 mod decide;
+mod guarded_cap;
 mod judge;
 mod nearest;
 mod permit;
@@ -13,7 +15,9 @@ mod ruling;
 mod settings;
 
 pub use callers::{Caller, Callers};
-pub use decide::{Asked, Context, decide, malformed_selection};
+pub use caps::{Cap, Overrun};
+pub use decide::{Asked, Context, decide, malformed_selection, not_resolvable};
+pub use guarded_cap::{CapEnforcedBy, Caps, GuardedCap, OnMissingCap};
 pub use judge::{Judgement, Request, judge};
 pub use permit::{Permit, Verdict};
 pub use refusal::{Code, Refusal, Violation};

@@ -61,10 +61,16 @@ codes! {
     CountOverCap = "count_over_cap", 403;
     /// More ids than `max_message_ids`.
     TooManyMessageIds = "too_many_message_ids", 403;
+    /// It rests on a cap that QStash was seen not to honour.
+    CapNotHonoured = "cap_not_honoured", 403;
+    /// The guard enforces the cap, and cannot tell what a filter selects.
+    FilterNotResolvable = "filter_not_resolvable", 403;
     /// The request could never pass a limit counted in messages.
     CountOverBudget = "count_over_budget", 403;
     /// A limit is used up for now.
     RateLimited = "rate_limited", 429;
+    /// No guard key, or none that is known.
+    Unauthenticated = "unauthenticated", 401;
     /// The policy wants tokens in the Authorization header.
     QueryTokenForbidden = "query_token_forbidden", 403;
     /// More than one credential.
@@ -79,12 +85,16 @@ codes! {
     MethodNotServed = "method_not_served", 405;
     /// The trail cannot be written.
     AuditUnavailable = "audit_unavailable", 503;
+    /// The store that limits are counted in does not answer.
+    StoreUnavailable = "store_unavailable", 503;
     /// Nothing was sent: the upstream could not be reached.
     UpstreamUnreachable = "upstream_unreachable", 502;
     /// The upstream broke after something was sent.
     UpstreamFailed = "upstream_failed", 502;
     /// The upstream did not answer in time.
     UpstreamTimeout = "upstream_timeout", 504;
+    /// The guard enforces the cap, and its listing or one of its cancels failed.
+    CapUnresolvable = "cap_unresolvable", 502;
     /// A defect of the guard.
     InternalError = "internal_error", 500;
 }
@@ -95,7 +105,7 @@ impl Code {
     pub const fn is_denial(self) -> bool {
         !matches!(
             self,
-            Code::UpstreamUnreachable | Code::UpstreamFailed | Code::UpstreamTimeout
+            Code::UpstreamUnreachable | Code::UpstreamFailed | Code::UpstreamTimeout | Code::CapUnresolvable
         )
     }
 }

@@ -37,12 +37,23 @@ pub fn route(policy: &Policy, method: &str, path: &[u8], overridden: bool) -> Ro
     let target = Target::read(path);
     let operation = target.operation(verb);
     // What rules may refuse is read in one way only, too. An odd path all of whose readings are one operation, as those
-    // of many a publish are, gets past no rule.
+    // of many a publish are, gets past no rule but one that looks at the path.
     let guards = |op| policy.operations.must_be_unambiguous(op) || (op != operation && policy.rules.may_refuse(op));
-    let ambiguity = target.is_ambiguous(verb, guards).map(Ambiguity::message).or_else(|| {
-        (overridden && target.reaches(guards))
-            .then_some("A method-override header may turn this request into a bulk cancel; send it without one.".into())
-    });
+    let needs_one_reading = |op| guards(op) || policy.rules.look_at_path(op);
+    let ambiguity = target
+        .is_ambiguous(verb, needs_one_reading)
+        .map(Ambiguity::message)
+        .or_else(|| {
+            (overridden && target.reaches(guards))
+                .then_some("A method-override header may turn this request into a bulk cancel; send it without one.".into())
+        })
+        .or_else(|| {
+            (policy.rules.look_at_path(operation) && destination::has_foreign_host(&target)).then_some(
+                "The destination's host has other characters than ASCII, which are read in more ways than one; write it \
+                 in ASCII (xn--…)."
+                    .into(),
+            )
+        });
     let treatment = policy.operations.of(operation);
     // An override may turn any method into the POST that publishes.
     let posted = if overridden { Verb::Post } else { verb };

@@ -1,5 +1,6 @@
 //! The policy's word on one request.
 
+use super::guarded_cap::GuardedCap;
 use super::permit::Verdict;
 use super::refusal::Refusal;
 use super::rules::RuleName;
@@ -12,6 +13,9 @@ pub struct Ruling {
     pub verdict: Verdict,
     /// The kind of a guarded request's selection, under the limits that it was held against.
     pub kind: Option<Kind>,
+    /// The cap that the guard itself enforces, where it does. If the cancel is allowed, the request does not go on: what
+    /// it selects is listed, and cancelled by ids.
+    pub cap: Option<GuardedCap>,
     /// The rule that decided, if one did: also where it let the request through.
     pub rule: Option<RuleName>,
     /// What the first rule of `mode: monitor` that would have refused would have said. It decides nothing.
@@ -24,6 +28,7 @@ impl Ruling {
         Ruling {
             verdict,
             kind: None,
+            cap: None,
             rule: None,
             rehearsed: None,
         }

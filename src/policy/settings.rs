@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::callers::Callers;
+use super::guarded_cap::{Caps, OnMissingCap};
 use super::rules::Rules;
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{Kind, MESSAGE_FILTERS, Parameters, Selection};
@@ -17,6 +18,8 @@ pub struct Policy {
     pub mode: Mode,
     /// What bounds a bulk cancel.
     pub bulk_cancel: BulkCancel,
+    /// Who enforces caps.
+    pub caps: Caps,
     /// What happens to each operation.
     pub operations: Operations,
     /// Rules, tried before the bounds.
@@ -86,6 +89,7 @@ impl Default for Policy {
         Policy {
             mode: Mode::Enforce,
             bulk_cancel: BulkCancel::default(),
+            caps: Caps::default(),
             operations: Operations::default(),
             rules: Rules::default(),
             callers: Callers::default(),
@@ -93,6 +97,18 @@ impl Default for Policy {
             upstream_host: "qstash.upstash.io".to_owned(),
             digest: String::new(),
         }
+    }
+}
+
+impl Policy {
+    /// Whether the guard itself enforces caps. It does not where it only monitors.
+    pub fn enforces_caps(&self) -> bool {
+        self.mode == Mode::Enforce && self.caps.are_guards(&self.upstream_host)
+    }
+
+    /// Whether a cancel without `count` gets `max_count` as its cap, where one is asked for.
+    pub fn fills_missing_caps(&self) -> bool {
+        self.caps.on_missing == OnMissingCap::ApplyMaxCount && self.caps.are_guards(&self.upstream_host)
     }
 }
 

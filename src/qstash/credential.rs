@@ -4,18 +4,58 @@
 //! overwritten when it goes.
 
 use std::fmt::{self, Write as _};
+use std::hash::{Hash, Hasher};
 
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::query;
 use super::selection::TOKEN_PARAMETER;
+
+/// What of a token68 means something else in a query: `+` may be read as a space.
+const IN_PAIR: &AsciiSet = &CONTROLS.add(b'+').add(b'/').add(b'=');
 
 /// A token, kept out of every log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Zeroizing<Vec<u8>>);
 
 impl Token {
+    /// Whether a text holds the whole token. A token that is too short to be one is in no text.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.0.len() >= SHORTEST
+            && text
+                .as_bytes()
+                .windows(self.0.len())
+                .any(|part| part == self.0.as_slice())
+    }
+
+    /// A token as it is written; `None` for what is no token68 (RFC 6750 section 2.1).
+    pub fn new(text: &[u8]) -> Option<Self> {
+        is_token68(text).then(|| Token(Zeroizing::new(text.to_vec())))
+    }
+
+    /// The token itself, for whoever looks for it where it must not be.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The fingerprint of the token.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.0)
+    }
+
+    /// The token as a query pair: `qstash_token=<token>`, percent-encoded.
+    pub fn to_query_pair(&self) -> Zeroizing<String> {
+        // As long as it may become: a string that grows leaves copies behind.
+        let mut pair = Zeroizing::new(String::with_capacity(TOKEN_PARAMETER.len() + 1 + 3 * self.0.len()));
+        pair.push_str(TOKEN_PARAMETER);
+        pair.push('=');
+        pair.extend(percent_encode(&self.0, IN_PAIR));
+        pair
+    }
+
     /// The token in `Authorization` form: `Bearer <token>`.
     pub fn to_bearer(&self) -> Zeroizing<Vec<u8>> {
         let mut value = Zeroizing::new(Vec::with_capacity(7 + self.0.len()));
@@ -30,6 +70,9 @@ impl fmt::Debug for Token {
         f.write_str("Token(…)")
     }
 }
+
+/// No token that QStash gives out is shorter, in bytes.
+const SHORTEST: usize = 16;
 
 /// The first 12 hexadecimal digits of a token's SHA-256: enough to tell tokens apart, useless to guess one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,9 +99,23 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// The SHA-256 of a token: names its holder without holding it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// The SHA-256 of a token: names its holder without holding it. Two of them are compared in constant time.
+#[derive(Clone, Copy)]
 pub struct TokenHash([u8; 32]);
+
+impl PartialEq for TokenHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for TokenHash {}
+
+impl Hash for TokenHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl TokenHash {
     /// The hash of the token alone, without its scheme.
@@ -183,6 +240,12 @@ pub fn read<'a>(
 }
 
 impl Shown<'_> {
+    /// The token shown: the bearer's, else the query's.
+    pub fn token(&self) -> Option<Token> {
+        let bearer = self.bearer.map(|token| Token(Zeroizing::new(token.to_vec())));
+        bearer.or_else(|| self.query.as_ref()?.token.clone())
+    }
+
     /// The hash of the token shown: the bearer's, else the query's.
     pub fn hash(&self) -> Option<TokenHash> {
         let query = self.query.as_ref().and_then(|pair| pair.token.as_ref());
@@ -193,6 +256,11 @@ impl Shown<'_> {
 }
 
 impl QueryToken {
+    /// The pair as it stands in the query that it was read from.
+    pub fn of<'q>(&self, query: &'q str) -> &'q str {
+        query.get(self.start..self.end).unwrap_or_default()
+    }
+
     /// The query without the pair and one `&` beside it; `None` where nothing is left. All other bytes stay.
     pub fn cut_from(&self, query: &str) -> Option<String> {
         let (before, after) = (&query[..self.start], &query[self.end..]);
@@ -242,8 +310,7 @@ fn query_token(query: &[u8]) -> Result<Option<QueryToken>, CredentialFault> {
         .ok_or(CredentialFault::Malformed)?;
     let token = match value.as_slice() {
         b"" => None,
-        value if is_token68(value) => Some(Token(Zeroizing::new(value.to_vec()))),
-        _ => return Err(CredentialFault::Malformed),
+        value => Some(Token::new(value).ok_or(CredentialFault::Malformed)?),
     };
     Ok(Some(QueryToken {
         token,

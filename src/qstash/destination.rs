@@ -19,6 +19,14 @@ pub fn is_qstash(target: &Target<'_>, verb: Verb, upstream_host: &str) -> bool {
         })
 }
 
+/// Whether a destination's host has anything but ASCII in it: what that means goes by rules for international names, under
+/// which `。` is a dot and some characters are nothing.
+pub fn has_foreign_host(target: &Target<'_>) -> bool {
+    target.any_reading(|path| {
+        (2..=3).any(|count| host(behind_segments(path, count)).is_some_and(|host| !host.is_ascii()))
+    })
+}
+
 /// Whether a host is the upstream's or one of QStash's own.
 pub fn is_qstash_host(host: &[u8], upstream_host: &str) -> bool {
     let host = host.strip_suffix(b".").unwrap_or(host);
@@ -28,6 +36,12 @@ pub fn is_qstash_host(host: &[u8], upstream_host: &str) -> bool {
     host.eq_ignore_ascii_case(upstream_host.as_bytes())
         || host.eq_ignore_ascii_case(b"qstash.upstash.io")
         || (starts_with(b"qstash-") && ends_with(b".upstash.io"))
+}
+
+/// Whether a host is the hosted service's: under upstash.io, letter case and a trailing dot ignored.
+pub fn is_hosted(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    host == "upstash.io" || host.ends_with(".upstash.io")
 }
 
 /// What stands behind the first `count` non-empty segments and the slashes after them.

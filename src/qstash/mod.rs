@@ -4,6 +4,7 @@
 pub mod body;
 pub mod credential;
 pub mod destination;
+pub mod listing;
 pub mod operation;
 pub mod query;
 mod readings;

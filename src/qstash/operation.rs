@@ -128,6 +128,12 @@ impl Operation {
             .filter(|op| *op != Operation::Unknown)
     }
 
+    /// Whether the operation takes messages in that QStash then sends to destinations of the caller's choice, in its path
+    /// or in its body.
+    pub const fn calls_out(self) -> bool {
+        self.takes_destination() || matches!(self, Operation::MessagesBatch | Operation::WorkflowsBatch)
+    }
+
     /// Whether the operation makes QStash send a request to a destination named in the path.
     pub const fn takes_destination(self) -> bool {
         matches!(

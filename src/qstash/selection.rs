@@ -70,6 +70,10 @@ pub struct Selection {
     pub r#async: Option<bool>,
     /// Filters and ids that were named but empty, and so select nothing.
     pub empty: Vec<String>,
+    /// Whether there was a body: then all of it stands there.
+    pub in_body: bool,
+    /// The [`Parameters::extra`] that were given. What they select is not known.
+    pub extra: Vec<String>,
 }
 
 impl Selection {
@@ -141,6 +145,7 @@ pub fn read(parameters: &Parameters, query: Option<&[u8]>, body: &[u8], content_
             }
         }
     }
+    reader.reading.selection.in_body = !body.is_empty();
     if !body.is_empty() {
         if pairs_in_query {
             reader.ambiguous(
@@ -187,8 +192,8 @@ impl Reader<'_> {
                 self.seen.push(name.to_owned());
                 self.single(name, value);
             }
-        } else if !self.is_extra(name) {
-            self.unknown(name);
+        } else {
+            self.other(name);
         }
     }
 
@@ -238,8 +243,8 @@ impl Reader<'_> {
                 Field::Number(number) => self.single(name, &number),
                 _ => self.wrong_type(name, "a whole number"),
             }
-        } else if !self.is_extra(name) {
-            self.unknown(name);
+        } else {
+            self.other(name);
         }
     }
 
@@ -338,8 +343,13 @@ impl Reader<'_> {
         }
     }
 
-    fn is_extra(&self, name: &str) -> bool {
-        self.parameters.extra.iter().any(|extra| extra == name)
+    fn other(&mut self, name: &str) {
+        let extra = &mut self.reading.selection.extra;
+        if !self.parameters.extra.iter().any(|known| known == name) {
+            self.unknown(name);
+        } else if !extra.iter().any(|known| known == name) {
+            extra.push(name.to_owned());
+        }
     }
 
     fn ambiguous(&mut self, message: String) {

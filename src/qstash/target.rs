@@ -106,15 +106,15 @@ impl<'a> Target<'a> {
         Segments::of(self.canonical.as_deref().unwrap_or(self.raw))
     }
 
-    /// The path under the canonical reading, for people to read: `/v2/messages`, in lower case.
+    /// The path under the canonical reading as text, in lower case: `/v2/messages`. Bytes that are no UTF-8 stand as `�`.
     pub fn judged(&self) -> String {
-        let segments = self.segments();
-        let mut path = String::new();
-        for segment in segments.iter() {
-            path.push('/');
-            path.push_str(&String::from_utf8_lossy(segment).to_ascii_lowercase());
+        let path = self.canonical.as_deref().unwrap_or(self.raw);
+        let mut judged = String::new();
+        for segment in path.split(|&byte| byte == b'/').filter(|segment| !segment.is_empty()) {
+            judged.push('/');
+            judged.push_str(&folded(&String::from_utf8_lossy(segment)));
         }
-        if path.is_empty() { "/".to_owned() } else { path }
+        if judged.is_empty() { "/".to_owned() } else { judged }
     }
 
     /// What is odd about the spelling, if anything.
@@ -156,6 +156,18 @@ impl<'a> Target<'a> {
             self.any_reading(has_empty_segment_behind_messages)
                 .then_some(Ambiguity::EmptySegment)
         }
+    }
+
+    /// Whether some reading of the path makes QStash call destinations of the caller's choice: with this method, or with
+    /// any but GET where the API has no such method there, or nothing where a destination would stand.
+    pub fn calls_out(&self, verb: Verb) -> bool {
+        self.any_reading(|path| {
+            let path = Segments::of(path);
+            let operation = Operation::of(verb, &path);
+            let in_doubt = verb != Verb::Get && operation == Operation::Unknown;
+            operation.calls_out()
+                || (in_doubt && (path.is_under_publishing() || Operation::on_path(&path).any(Operation::calls_out)))
+        })
     }
 
     /// Whether something holds for a reading of the path: as sent, as judged, and where it is odd in every other way
@@ -227,6 +239,12 @@ impl<'a> Segments<'a> {
         self.starts_with_version() && self.at(1, "messages")
     }
 
+    /// Whether all that the path could lead to is a publish, an enqueue, a trigger or a batch.
+    fn is_under_publishing(&self) -> bool {
+        let publishing = ["publish", "enqueue", "trigger", "batch"];
+        self.starts_with_version() && publishing.iter().any(|name| self.at(1, name))
+    }
+
     /// Whether the second segment is `messages` and something that is no identifier character right behind it.
     fn has_messages_with_tail(&self) -> bool {
         self.starts_with_version()
@@ -234,10 +252,6 @@ impl<'a> Segments<'a> {
             && behind_name(self.kept[1], "messages")
                 .and_then(<[u8]>::first)
                 .is_some_and(|behind| !is_identifier_byte(*behind))
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.kept.into_iter().take(self.len.min(Self::KEPT))
     }
 }
 
@@ -266,6 +280,11 @@ fn behind_name<'a>(segment: &'a [u8], name: &str) -> Option<&'a [u8]> {
         rest = tail;
     }
     Some(rest)
+}
+
+/// A text in lower case, as the judged copy of a path has it: with what [`behind_name`] folds, too.
+pub fn folded(text: &str) -> String {
+    text.to_lowercase().replace('ſ', "s")
 }
 
 /// The first oddity of a raw path, and whether it has anything but plain ASCII.

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 
 use super::listener::pause_after;
 use crate::audit::Trail;
+use crate::limits::Store;
 use crate::qstash::credential::bearer_token;
 use crate::telemetry::Metrics;
 
@@ -27,6 +28,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// What is recorded.
     pub trail: Trail,
+    /// Where limits are counted, if not in memory.
+    pub store: Option<Store>,
     /// Whether the guard takes requests: from the open port until it is told to stop.
     pub ready: Arc<AtomicBool>,
     /// The file with the bearer token for `/audit`.
@@ -90,7 +93,7 @@ impl Admin {
         }
     }
 
-    /// Ready from the open port until SIGTERM. A failing trail shows in the body alone: taking the guard out of service
+    /// Ready from the open port until SIGTERM. A failing trail or store shows in the body alone: taking the guard out of service
     /// would stop the traffic that can still pass.
     fn readyz(&self) -> Response<Full<Bytes>> {
         let ready = self.ready.load(Ordering::Acquire);
@@ -100,7 +103,10 @@ impl Admin {
             StatusCode::SERVICE_UNAVAILABLE
         };
         let trail = if self.trail.is_failed() { "failing" } else { "ok" };
-        let text = serde_json::json!({"status": if ready { "ready" } else { "stopping" }, "trail": trail});
+        let mut text = serde_json::json!({"status": if ready { "ready" } else { "stopping" }, "trail": trail});
+        if let Some(store) = &self.store {
+            text["store"] = if store.is_up() { "ok" } else { "failing" }.into();
+        }
         respond(status, JSON, text.to_string())
     }
 

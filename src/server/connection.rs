@@ -189,6 +189,7 @@ impl<S: Stack> Connections<S> {
             let origin = Origin {
                 client: shared.trusted_proxies.client(client, &head.headers),
                 started: Instant::now(),
+                caller: None,
                 snapshot: shared.snapshot.load_full(),
             };
             let future = stack

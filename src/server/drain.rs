@@ -27,6 +27,11 @@ impl Drain {
         self.0.started.load(Ordering::Acquire)
     }
 
+    /// It as a token, for those who know nothing of a server.
+    pub fn token(&self) -> CancellationToken {
+        self.0.token.clone()
+    }
+
     /// Resolves once it is given.
     pub fn started(&self) -> WaitForCancellationFuture<'_> {
         self.0.token.cancelled()

@@ -1,4 +1,4 @@
-//! Bulk actions: what filter cancels run as (QStash API: List bulk actions).
+//! Bulk actions: what filter cancels run as since September 2026 (QStash API: List bulk actions).
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,13 +10,11 @@ use super::{
     answer::{Answer, Outcome, Refusal},
     fields::Fields,
     filters::Filter,
-    message::{SLOW_LABEL, now},
+    message::now,
+    options::Options,
     query::Query,
     store::Store,
 };
-
-/// How many may run at a time (QStash API: Bulk cancel, 412).
-const MAX_RUNNING: usize = 1000;
 
 /// How many are kept. QStash keeps them for 7 days instead; a number bounds memory.
 const MAX_KEPT: usize = 10_000;
@@ -46,7 +44,6 @@ pub(super) struct Started {
 struct Action {
     number: u64,
     filter: Filter,
-    limit: usize,
     /// Messages from this index on came after the cancel.
     before: usize,
     total: usize,
@@ -57,42 +54,35 @@ struct Action {
 }
 
 impl Store {
-    /// Starts to cancel at most `limit` messages that match, or tells the running action with the same filter.
-    pub(super) fn start(
-        &mut self,
-        filter: Filter,
-        limit: usize,
-        background: bool,
-        wait: Duration,
-    ) -> Result<Started, Refusal> {
-        let twin = self.actions.kept.iter().find(|action| {
-            self.actions.running > 0
-                && action.completed_at.is_none()
-                && (&action.filter, action.limit) == (&filter, limit)
-        });
+    /// Starts to cancel all messages that match, or tells the running action with the same filter.
+    pub(super) fn start(&mut self, filter: Filter, background: bool, options: &Options) -> Result<Started, Refusal> {
+        let twin = self
+            .actions
+            .kept
+            .iter()
+            .find(|action| self.actions.running > 0 && action.completed_at.is_none() && action.filter == filter);
         if let Some(twin) = twin {
             return Ok(twin.started());
         }
-        if self.actions.running >= MAX_RUNNING {
+        if self.actions.running >= options.max_running {
             return Err(Refusal::new(
                 StatusCode::PRECONDITION_FAILED,
                 "too many bulk actions are in progress",
             ));
         }
         let (mut total, mut slow) = (0, false);
-        for (_, message) in self.matching(&filter).take(limit) {
+        for (_, message) in self.matching(&filter) {
             total += 1;
-            slow |= message.labels.iter().any(|label| label == SLOW_LABEL);
+            slow |= message.is_slow();
         }
         let run = match (slow, background) {
-            (true, _) => wait + SLOW_EXCESS,
+            (true, _) => options.wait + SLOW_EXCESS,
             (false, true) => ASYNC_RUN,
             (false, false) => Duration::ZERO,
         };
         let action = Action {
             number: self.actions.started,
             filter,
-            limit,
             before: self.published(),
             total,
             processed: 0,
@@ -121,8 +111,9 @@ impl Store {
             let matching = self
                 .matching(&action.filter)
                 .take_while(|(index, _)| *index < action.before);
-            let indexes: Vec<usize> = matching.take(action.limit).map(|(index, _)| index).collect();
+            let indexes: Vec<usize> = matching.map(|(index, _)| index).collect();
             for index in indexes {
+                // One in flight stays: `cancelled` and `processed` count it all the same (QStash API: Bulk cancel).
                 self.cancel(index);
             }
             self.actions.running = self.actions.running.saturating_sub(1);

@@ -18,10 +18,35 @@ use super::{
 /// `DELETE /v2/messages` (QStash API: Bulk cancel).
 pub(super) async fn bulk_cancel(shared: &Shared, call: &Call) -> Outcome {
     let fields = Fields::read(&call.query, &call.body)?;
-    let limit = match shared.options.count {
-        CountHandling::Honoured => fields.positive("count")?.unwrap_or(usize::MAX),
-        CountHandling::Ignored => usize::MAX,
+    match shared.options.count {
+        CountHandling::Honoured => scan(&mut shared.store(), &fields),
+        CountHandling::Ignored => act(shared, &fields).await,
+    }
+}
+
+/// The cancel before September 2026: one message after the other, and over when it is answered. "If an individual message
+/// cannot be cancelled, it will not continue and will return an error"; with which status is not documented.
+fn scan(store: &mut Store, fields: &Fields<'_>) -> Outcome {
+    let limit = fields.positive("count")?.unwrap_or(usize::MAX);
+    let ids = fields.list("messageIds")?;
+    let indexes: Vec<usize> = if ids.is_empty() {
+        let filter = Filter::read(fields, filters::CANCEL)?;
+        store.matching(&filter).take(limit).map(|(index, _)| index).collect()
+    } else {
+        ids.iter().filter_map(|id| message_index(id)).collect()
     };
+    let mut cancelled = 0_usize;
+    for index in indexes {
+        if store.is_in_flight(index) {
+            return Err(in_flight(StatusCode::BAD_REQUEST, index));
+        }
+        cancelled += usize::from(store.cancel(index));
+    }
+    Ok(Answer::ok(json!({ "cancelled": cancelled })))
+}
+
+/// The cancel since September 2026: ids at once, everything else as a bulk action, whatever `count` says.
+async fn act(shared: &Shared, fields: &Fields<'_>) -> Outcome {
     let ids = fields.list("messageIds")?;
     if !ids.is_empty() {
         let mut store = shared.store();
@@ -33,10 +58,10 @@ pub(super) async fn bulk_cancel(shared: &Shared, call: &Call) -> Outcome {
             .count();
         return Ok(Answer::with(StatusCode::ACCEPTED, json!({ "cancelled": cancelled })));
     }
-    let filter = Filter::read(&fields, filters::CANCEL)?;
+    let filter = Filter::read(fields, filters::CANCEL)?;
     let background = fields.flag("async");
     let wait = shared.options.wait;
-    let started = shared.store().start(filter, limit, background, wait)?;
+    let started = shared.store().start(filter, background, &shared.options)?;
     let mut answer = json!({ "cancelled": started.total });
     if background {
         answer["actionId"] = started.id.into();
@@ -55,11 +80,22 @@ pub(super) async fn bulk_cancel(shared: &Shared, call: &Call) -> Outcome {
     Ok(Answer::with(StatusCode::ACCEPTED, answer))
 }
 
-/// `DELETE /v2/messages/{messageId}`.
-pub(super) fn cancel(store: &mut Store, id: &str) -> Outcome {
+/// `DELETE /v2/messages/{messageId}`. What one in flight is answered is not documented; 404 is the one refusal that is.
+pub(super) fn cancel(store: &mut Store, id: &str, count: CountHandling) -> Outcome {
     let (index, _) = store.waiting(id)?;
-    store.cancel(index);
-    Ok(Answer::with(StatusCode::ACCEPTED, json!({ "cancelled": 1 })))
+    if !store.cancel(index) {
+        return Err(in_flight(StatusCode::NOT_FOUND, index));
+    }
+    let status = match count {
+        CountHandling::Honoured => StatusCode::OK,
+        CountHandling::Ignored => StatusCode::ACCEPTED,
+    };
+    Ok(Answer::with(status, json!({ "cancelled": 1 })))
+}
+
+fn in_flight(status: StatusCode, index: usize) -> Refusal {
+    let id = message_id(index);
+    Refusal::new(status, format!("message {id} is in flight and can not be cancelled"))
 }
 
 /// `GET /v2/messages/{messageId}`: pending messages only.

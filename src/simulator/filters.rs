@@ -6,6 +6,7 @@ use super::{
     answer::Refusal,
     fields::Fields,
     message::{Message, message_id},
+    query::Query,
 };
 
 /// The filters of a bulk cancel (QStash API: Bulk cancel).
@@ -34,8 +35,22 @@ pub(super) const DLQ: &[&str] = &[
     "flowControlKey",
 ];
 
-/// The filters of the logs (QStash API: List logs).
-pub(super) const LOGS: &[&str] = &["messageId", "url", "topicName", "scheduleId", "queueName", "label"];
+/// The filters of the logs under their older name, as clients send them.
+pub(super) const EVENTS: &[&str] = &[
+    "messageId",
+    "topicName",
+    "queueName",
+    "url",
+    "label",
+    "flowControlKey",
+    "scheduleId",
+    "host",
+    "path",
+    "callerIp",
+];
+
+/// The filters of the logs that take one value (QStash API: List logs). `label` takes several.
+pub(super) const LOGS: &[&str] = &["messageId", "url", "topicName", "scheduleId", "queueName"];
 
 /// What a message must be like: one of the values of every filter named, and created between two dates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +81,26 @@ impl Filter {
             }
         }
         Ok(filter)
+    }
+
+    /// Reads those of the logs: of each but `label` the first value, and no commas. `fromDate` and `toDate` are not among
+    /// them: there they are those of an entry, not of its message.
+    pub(super) fn of_logs(query: &Query) -> Self {
+        let mut filter = Self::default();
+        for &name in LOGS {
+            if let Some(value) = query.all(name).next().filter(|value| !value.is_empty()) {
+                filter.values.push((name, vec![value.to_owned()]));
+            }
+        }
+        let labels: Vec<String> = query
+            .all("label")
+            .filter(|label| !label.is_empty())
+            .map(str::to_owned)
+            .collect();
+        if !labels.is_empty() {
+            filter.values.push(("label", labels));
+        }
+        filter
     }
 
     /// A filter of one value.
@@ -115,7 +150,7 @@ fn has(index: usize, message: &Message, name: &str, value: &str) -> bool {
         "topicName" => is(&message.topic),
         "queueName" => is(&message.queue),
         "url" => message.url == value,
-        "label" => message.labels.iter().any(|label| label == value),
+        "label" => message.has_label(value),
         "flowControlKey" => is(&message.flow_control_key),
         "scheduleId" => is(&message.schedule_id),
         "host" => {

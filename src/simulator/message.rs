@@ -11,6 +11,9 @@ pub const DEAD_HOST: &str = "dead.example";
 /// A filter cancel that matches a message with this label takes longer than the simulator waits for.
 pub const SLOW_LABEL: &str = "slow-cancel";
 
+/// A message with this label is in flight to its destination as soon as it is published: pending, and too late to cancel.
+pub const IN_FLIGHT_LABEL: &str = "in-flight";
+
 /// A published message (QStash API: schema Message). Times are in milliseconds since the Unix epoch.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
@@ -54,6 +57,20 @@ impl Message {
             created_at: now,
             not_before: now,
         }
+    }
+
+    /// Whether it can't be cancelled any more.
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.has_label(IN_FLIGHT_LABEL)
+    }
+
+    /// Whether a cancel of it takes long.
+    pub(super) fn is_slow(&self) -> bool {
+        self.has_label(SLOW_LABEL)
+    }
+
+    pub(super) fn has_label(&self, name: &str) -> bool {
+        self.labels.iter().any(|label| label == name)
     }
 
     /// The destination's host, and its port with the colon, if it has one.

@@ -15,14 +15,17 @@
 //!
 //! Where a query and a body both name the same filter the query wins; otherwise both apply. QStash documents neither.
 //!
-//! Two reserved values bring about what otherwise would never happen in memory:
+//! It is either generation of QStash, before and since September 2026: [`CountHandling`] says what differs.
 //!
-//! * A filter cancel that matches a message labelled [`SLOW_LABEL`] takes a second longer than [`Options::wait`], so it
-//!   answers 429 and goes on running. With `async=true` it is how bulk actions pile up to the 412.
+//! Three reserved values bring about what otherwise would never happen in memory:
+//!
+//! * A bulk action that matches a message labelled [`SLOW_LABEL`] takes a second longer than [`Options::wait`], so the
+//!   cancel answers 429 and goes on running. With `async=true` it is how bulk actions pile up to the 412.
+//! * A message labelled [`IN_FLIGHT_LABEL`] is on its way to its destination for good, so no cancel takes it.
 //! * A message to the host [`DEAD_HOST`] counts as failed at once and lies in the DLQ, with response status 503.
 //!
 //! Not simulated: URL group and flow control endpoints, workflows, the daily and burst limits, `bodyBase64`,
-//! content-based deduplication, and the firing of schedules.
+//! content-based deduplication, bodies in base64 in the logs, and the firing of schedules.
 
 mod actions;
 mod answer;
@@ -46,5 +49,5 @@ mod target;
 mod tests;
 
 pub use handle::Simulator;
-pub use message::{DEAD_HOST, SLOW_LABEL};
+pub use message::{DEAD_HOST, IN_FLIGHT_LABEL, SLOW_LABEL};
 pub use options::{CountHandling, DEV_TOKEN, Options, UnknownCountHandling};

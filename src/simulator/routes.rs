@@ -11,7 +11,9 @@ use super::{
     answer::{Answer, Outcome, Refusal},
     cancel, dlq,
     handle::Shared,
-    logs, publish,
+    logs::{self, Listing},
+    options::CountHandling,
+    publish,
     query::Query,
     queues, schedules,
     store::Store,
@@ -58,7 +60,7 @@ async fn route(shared: &Shared, call: &Call) -> Outcome {
         }
         Some(Target::Path(segments)) => {
             let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-            path(&mut shared.store(), call, &segments)
+            path(shared, call, &segments)
         }
         Some(Target::Destination(segments, url)) => {
             let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -67,19 +69,23 @@ async fn route(shared: &Shared, call: &Call) -> Outcome {
     }
 }
 
-fn path(store: &mut Store, call: &Call, segments: &[&str]) -> Outcome {
+fn path(shared: &Shared, call: &Call, segments: &[&str]) -> Outcome {
+    let (store, options) = (&mut *shared.store(), &shared.options);
     match (call.method.as_str(), segments) {
         // Here a destination is a URL group, or was meant to be a URL without its scheme.
         ("POST", ["v2", "publish", group @ ..]) => publish::publish(store, call, &group.join("/"), None),
         ("POST", ["v2", "enqueue", queue, group @ ..]) => publish::publish(store, call, &group.join("/"), Some(queue)),
         ("POST", ["v2", "batch"]) => publish::batch(store, call),
         ("GET", ["v2", "messages", id]) => cancel::get(store, id),
-        ("DELETE", ["v2", "messages", id]) => cancel::cancel(store, id),
+        ("DELETE", ["v2", "messages", id]) => cancel::cancel(store, id, options.count),
         ("POST", ["v2", "messages", id, "retry"]) => cancel::retry(store, id),
+        ("GET", ["v2", "bulkActions", ..]) if options.count == CountHandling::Honoured => {
+            Err(Refusal::not_found("page"))
+        }
         ("GET", ["v2", "bulkActions"]) => actions::list(store, &call.query),
         ("GET", ["v2", "bulkActions", id]) => actions::get(store, id),
-        ("GET", ["v2", "logs"]) => logs::list(store, &call.query, "logs"),
-        ("GET", ["v2", "events"]) => logs::list(store, &call.query, "events"),
+        ("GET", ["v2", "logs"]) => logs::list(store, &call.query, Listing::Logs, options),
+        ("GET", ["v2", "events"]) => logs::list(store, &call.query, Listing::Events, options),
         ("GET", ["v2", "dlq"]) => dlq::list(store, call),
         ("DELETE", ["v2", "dlq"]) => dlq::bulk_delete(store, call),
         ("POST", ["v2", "dlq", "retry"]) => dlq::bulk_retry(store, call),

@@ -41,6 +41,7 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Created,
+    Active,
     Cancelled,
     Failed,
 }
@@ -49,6 +50,7 @@ impl State {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Created => "CREATED",
+            Self::Active => "ACTIVE",
             Self::Cancelled => "CANCELLED",
             Self::Failed => "FAILED",
         }
@@ -75,9 +77,13 @@ impl Store {
         {
             self.queues.insert(name.clone(), Queue::new(1));
         }
+        let in_flight = message.is_in_flight();
         self.messages.push(message);
         self.pending.insert(index);
         self.note(index, State::Created);
+        if in_flight {
+            self.note(index, State::Active);
+        }
         index
     }
 
@@ -135,13 +141,32 @@ impl Store {
         self.dead.contains(&index)
     }
 
-    /// Cancels a message; `false` when it isn't pending.
+    /// Whether the message is pending and can't be cancelled.
+    pub(super) fn is_in_flight(&self, index: usize) -> bool {
+        self.pending.contains(&index) && self.message(index).is_some_and(Message::is_in_flight)
+    }
+
+    /// Cancels a message; `false` when it isn't pending, or in flight.
     pub(super) fn cancel(&mut self, index: usize) -> bool {
-        let pending = self.pending.remove(&index);
-        if pending {
+        let cancelled = !self.is_in_flight(index) && self.pending.remove(&index);
+        if cancelled {
             self.note(index, State::Cancelled);
         }
-        pending
+        cancelled
+    }
+
+    /// Adds copies of a message, as they would be published now.
+    pub(super) fn arrive(&mut self, like: usize, count: usize) {
+        for _ in 0..count {
+            let Some(message) = self.message(like) else { return };
+            let time = now();
+            let copy = Message {
+                created_at: time,
+                not_before: time,
+                ..message.clone()
+            };
+            self.add(copy);
+        }
     }
 
     /// How many messages were ever added, which is also the index of the next one.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use crate::audit::{Decision, Event, Observe};
+use crate::limits::store;
 use crate::policy::Code;
 use crate::qstash::operation::Operation;
 
@@ -23,6 +24,9 @@ struct Inner {
     upstream_duration: Histogram,
     cancelled: IntCounterVec,
     rate_limited: IntCounterVec,
+    store_up: IntGauge,
+    store_errors: IntCounter,
+    store_uncounted: IntCounter,
     audit_records: IntCounterVec,
     audit_failures: IntCounter,
     audit_sync: Histogram,
@@ -30,6 +34,7 @@ struct Inner {
     connections: IntGauge,
     policy_loaded: IntCounter,
     policy_rejected: IntCounter,
+    cap_overruns: IntCounter,
     tokens_moved: IntCounter,
     malformed: IntCounter,
 }
@@ -74,6 +79,19 @@ impl Metrics {
                 &["caller"],
             )?,
             rate_limited: new.counters("rate_limited_total", "Requests over a limit.", &["limit"])?,
+            store_up: new.gauge(
+                "rate_limit_store_up",
+                "Whether limits are counted where they should be: 0 while rate_limit_store does not answer.",
+                None,
+            )?,
+            store_errors: new.counter(
+                "rate_limit_store_errors_total",
+                "Questions that rate_limit_store did not answer.",
+            )?,
+            store_uncounted: new.counter(
+                "rate_limit_store_uncounted_total",
+                "Requests that passed uncounted because rate_limit_store did not answer (on_error: allow).",
+            )?,
             audit_records: new.counters("audit_records_total", "Records written to the trail.", &["event"])?,
             audit_failures: new.counter("audit_failures_total", "Records that could not be written.")?,
             audit_sync: new.histogram("audit_sync_seconds", "How long the trail took to reach the disk.")?,
@@ -81,9 +99,15 @@ impl Metrics {
             connections: new.gauge("connections", "Client connections that are open.", None)?,
             policy_loaded: reloads.with_label_values(&["loaded"]),
             policy_rejected: reloads.with_label_values(&["rejected"]),
+            cap_overruns: new.counter(
+                "cap_overruns_total",
+                "Cancels that took more messages than count or their ids allowed.",
+            )?,
             tokens_moved: new.counter("query_tokens_moved_total", "Query tokens moved into the header.")?,
             registry,
         };
+        // Memory always answers.
+        inner.store_up.set(1);
         Ok(Metrics(Arc::new(inner)))
     }
 
@@ -133,6 +157,11 @@ impl Metrics {
         self.0.policy_rejected.inc();
     }
 
+    /// A cancel took more than it allowed.
+    pub fn cap_overrun(&self) {
+        self.0.cap_overruns.inc();
+    }
+
     /// A query token was moved.
     pub fn query_token_moved(&self) {
         self.0.tokens_moved.inc();
@@ -173,6 +202,20 @@ impl Observe for Metrics {
 
     fn head(&self, seq: u64) {
         self.0.audit_seq.set(i64::try_from(seq).unwrap_or(i64::MAX));
+    }
+}
+
+impl store::Observe for Metrics {
+    fn store_answers(&self, answers: bool) {
+        self.0.store_up.set(answers.into());
+    }
+
+    fn store_failed(&self) {
+        self.0.store_errors.inc();
+    }
+
+    fn passed_uncounted(&self) {
+        self.0.store_uncounted.inc();
     }
 }
 

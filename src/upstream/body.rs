@@ -54,6 +54,11 @@ impl Upload {
         }
     }
 
+    /// How long it may stand still.
+    pub fn idle(&self) -> Duration {
+        self.patience.idle
+    }
+
     /// How far it is; `None` where there is no body.
     pub(super) fn progress(&self) -> Option<Arc<Progress>> {
         self.progress.clone()

@@ -99,6 +99,16 @@ impl Client {
         }
     }
 
+    /// How long an answer's head may take, from the end of its request.
+    pub fn response_timeout(&self) -> Duration {
+        self.0.response_timeout
+    }
+
+    /// How long a body may stand still.
+    pub fn body_idle(&self) -> Duration {
+        self.0.body_idle
+    }
+
     /// Closes connections that have been unused for too long.
     pub fn sweep(&self) {
         self.0.pool.sweep();

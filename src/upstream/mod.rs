@@ -1,16 +1,24 @@
 //! The one upstream: connections to it, and what is sent over them.
 
 mod body;
+mod bulk;
+mod bulk_action;
 mod client;
+mod coding;
 mod connect;
+mod fetch;
 mod headers;
 mod pool;
 mod settings;
 mod tls;
 
 pub use body::{BodyFault, Download, Source, Upload};
+pub use bulk::{ListError, list};
+pub use bulk_action::{ActionTarget, BulkAction, NoAction};
 pub use client::{Client, SendError};
+pub use coding::decoded;
 pub use connect::ConnectError;
+pub use fetch::{FetchError, Lent, whole};
 pub use headers::prepare_response;
 pub use settings::{Origin, Scheme, Settings};
 pub use tls::{TlsError, client_config};

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::qstash::destination::is_hosted;
+
 /// `upstream` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -56,7 +58,6 @@ impl Origin {
 
     /// Whether it is the hosted QStash: a host under upstash.io.
     pub fn is_hosted_qstash(&self) -> bool {
-        let host = self.host.strip_suffix('.').unwrap_or(&self.host).to_ascii_lowercase();
-        host == "upstash.io" || host.ends_with(".upstash.io")
+        is_hosted(&self.host)
     }
 }

@@ -114,6 +114,7 @@ pub(crate) fn settings(path: &Path) -> Settings {
         record: Recorded::Guarded,
         max_size: 64 * 1024 * 1024,
         keep: Keep::All,
+        follow_bulk_actions: true,
     }
 }
 

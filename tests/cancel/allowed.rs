@@ -38,7 +38,7 @@ fn assert_passes(upstream: &Upstream, guard: &Guard, target: &str, body: &str, s
     assert!(intent["code"].is_null() && intent["violations"].is_null(), "{intent}");
     assert_eq!(
         (&outcome["result"], &outcome["cancelled"]),
-        (&json!("completed"), &json!(3))
+        (&json!("completed"), &json!(1))
     );
     assert_eq!(outcome["upstream_status"], 202);
     intent

@@ -18,7 +18,7 @@ const UNLIMITED: &str = "rate_limits: []\n";
 const TOKEN: &str = "Authorization: Bearer secret-of-the-tests";
 
 /// The answer to most cancels here.
-const CANCELLED: &str = r#"{"cancelled":3}"#;
+const CANCELLED: &str = r#"{"cancelled":1}"#;
 
 fn start(yaml: &str) -> (Upstream, Guard) {
     let upstream = Upstream::json(CANCELLED);

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use qstash_guard::simulator::DEV_TOKEN;
 use serde_json::{Value, json};
 
 use crate::support::PATIENCE;
@@ -91,8 +90,8 @@ impl Raised {
 }
 
 impl Client {
-    /// A client that takes this address for QStash.
-    pub(crate) fn start(sdk: Sdk, qstash: SocketAddr) -> Self {
+    /// A client that takes this address for QStash, and has this token.
+    pub(crate) fn start(sdk: Sdk, qstash: SocketAddr, token: &str) -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut child = sdk
             .command()
@@ -100,7 +99,7 @@ impl Client {
             .env_clear()
             .env("PATH", path)
             .env("QSTASH_URL", format!("http://{qstash}"))
-            .env("QSTASH_TOKEN", DEV_TOKEN)
+            .env("QSTASH_TOKEN", token)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -91,9 +91,9 @@ fn bounds_are_where_they_are_said_to_be() {
         ("| rules | 1000;", &rules, 1000),
         ("| a condition | 2048 bytes, ", &condition, 2048),
         (
-            "| 20,000 steps together, each list of a request counting as 1000;",
+            "| 100,000 steps together, two for each item, and each list of a request counting as 1000;",
             &loops,
-            20,
+            49,
         ),
         (" 48 levels of nesting |", &nested, 48),
         ("| the text of `deny` | 500 characters,", &words, 500),

@@ -54,7 +54,12 @@ fn every_section_says_what_it_means_why_it_is_dangerous_what_to_change_and_who_a
 }
 
 /// No request shows these by itself: they are of the time, the network, the disk or a defect.
-const NOT_OF_A_REQUEST: [Code; 7] = [
+const NOT_OF_A_REQUEST: [Code; 12] = [
+    Code::StoreUnavailable,
+    Code::Unauthenticated,
+    Code::CapNotHonoured,
+    Code::FilterNotResolvable,
+    Code::CapUnresolvable,
     Code::BodyTimeout,
     Code::RateLimited,
     Code::AuditUnavailable,

@@ -1,6 +1,6 @@
 //! Other policies than the default one.
 
-use qstash_guard::policy::{MAX_MESSAGE_IDS, Mode, Policy, Treatment};
+use qstash_guard::policy::{CapEnforcedBy, MAX_MESSAGE_IDS, Mode, Policy, Treatment};
 use qstash_guard::qstash::selection::Parameters;
 
 use super::{Sent, bounded, named_and_said, said, table, treating};
@@ -142,7 +142,18 @@ fn narrowing_filters() {
 
 #[test]
 fn extra_parameters_pass_and_narrow_nothing() {
-    let policy = bounded(|rules| rules.parameters = Parameters::messages(vec!["region".to_owned()]));
+    let mut policy = bounded(|rules| rules.parameters = Parameters::messages(vec!["region".to_owned()]));
+    // The guard cannot apply it, and without it the cancel would take more.
+    policy.caps.enforced_by = CapEnforcedBy::Guard;
+    judged(
+        &policy,
+        &[
+            ("region=eu&label=x&count=1", "filter_not_resolvable"),
+            ("region=eu&count=1", "unfiltered_cancel filter_not_resolvable"),
+            ("messageIds=a&region=eu", "allow"),
+        ],
+    );
+    policy.caps.enforced_by = CapEnforcedBy::Qstash;
     judged(
         &policy,
         &[

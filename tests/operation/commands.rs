@@ -24,6 +24,7 @@ fn help_is_there_for_every_command() {
         "demo",
         "schema",
         "health",
+        "key",
     ] {
         let mut arguments: Vec<_> = command.split_whitespace().collect();
         arguments.push("--help");

@@ -7,6 +7,7 @@ mod support;
 mod admin;
 mod commands;
 mod connections;
+mod demo;
 mod logs;
 mod shutdown;
 mod start;

@@ -122,7 +122,7 @@ fn addresses_count_and_so_do_limits_that_could_never_pass() {
         "decision: allow, rule: inside",
     );
     assert_meets(by_address, "target: /v2/messages", "decision: deny");
-    let limits = "policy: {bulk_cancel: {max_count: 1000}}";
+    let limits = "policy: {bulk_cancel: {max_count: 1000, cap_enforced_by: qstash}}";
     assert_meets(
         limits,
         "target: '/v2/messages?label=a&count=501'",

@@ -33,8 +33,8 @@ fn limits_refuse_as_they_did_and_a_denial_costs_nothing() {
 
 #[test]
 fn messages_are_counted_by_count_and_what_went_beyond_it() {
-    // Each answer says 3 messages: a cancel of one settles 2 more.
-    let one = ("DELETE", "/v2/messages?label=a&count=1", "");
+    // Each answer says 3 messages: a cancel of one settles 2 more. An overrun of ids in the query closes nothing.
+    let one = ("DELETE", "/v2/messages?messageIds=a", "");
     let written = Written::by(&limit("messages", 7), &[one, one, one, CANCEL]);
     written.assert_unchanged(&limit("messages", 7), 4);
     let (_, changes, _) = written.replay(&limit("messages", 4));
@@ -111,12 +111,12 @@ fn where_a_bucket_refills_about_then_what_was_recorded_stands() {
 
 #[test]
 fn what_the_state_of_the_trail_refused_is_not_decided_by_a_policy() {
-    for code in ["audit_unavailable", "internal_error"] {
+    for code in ["audit_unavailable", "store_unavailable", "internal_error"] {
         let denied = format!(r#""decision":"deny","code":"{code}""#);
         let written = trail_with(&[("00:00.000000", false)], &denied);
         let (code, changes, totals) = written.replay(UNLIMITED);
         assert_eq!((code, changes.len()), (Some(0), 0), "{totals}");
-        let reason = "refused for the state of the trail or the upstream, not by the policy";
+        let reason = "refused for the state of the trail, the store of limits or the upstream, not by the policy";
         assert_eq!(totals["undecided"], json!([{"reason": reason, "number": 1}]));
         // What the new policy refuses stays refused.
         written.assert_unchanged(&format!("{UNLIMITED}policy: {{bulk_cancel: {{max_count: 1}}}}"), 1);

@@ -103,6 +103,17 @@ fn the_first_ids_of_a_denial_are_enough_unless_a_rule_looks_at_ids() {
     assert_eq!((code, changes.len()), (Some(0), 0), "{totals}");
     let reason = "a rule looks at ids, of which a denial records the first 100";
     assert_eq!(totals["undecided"], json!([{"reason": reason, "number": 1}]));
+    let escaped = looks.replace("cancel.ids", r#"cancel["\x69ds"]"#);
+    let (code, changes, totals) = written.replay(&format!("{UNLIMITED}{more}, rules: [{escaped}]}}"));
+    assert_eq!((code, changes.len()), (Some(0), 0), "{totals}");
+    assert_eq!(totals["undecided"], json!([{"reason": reason, "number": 1}]));
+    let named_alike = "{name: odd, when: 'caller.name == \"ids\"', deny: No.}";
+    let (code, changes, totals) = written.replay(&format!("{UNLIMITED}{more}, rules: [{named_alike}]}}"));
+    assert_eq!(
+        (code, changes.len(), &totals["undecided"]),
+        (Some(6), 1, &json!([])),
+        "{totals}"
+    );
 }
 
 #[test]

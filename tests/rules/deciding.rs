@@ -181,7 +181,7 @@ fn every_variable_is_what_it_says() {
             true,
         ),
         (r#"client.ip == "10.1.2.3""#, true),
-        (r#"request.method == "DELETE" && request.path == "//v2/messages""#, true),
+        (r#"request.method == "DELETE" && request.path == "/v2/messages""#, true),
         (r#"request.time == timestamp("2026-11-24T12:00:00Z")"#, true),
         (
             r#"request.time.getHours() == 12 && request.time.getHours("Europe/Berlin") == 13"#,

@@ -60,6 +60,30 @@ fn every_rule_tried_says_why() {
 }
 
 #[test]
+fn a_body_that_is_too_large_is_not_read_and_comes_behind_what_was_wrong_before() {
+    let folder = Folder::new();
+    let config = folder.write(
+        "guard.yaml",
+        "policy: {mode: monitor}\nresources: {max_inspected_body: 1KiB}\n",
+    );
+    let body = format!("{{\"messageIds\": [\"{}\"], ", "m".repeat(2000));
+    let output = Command::new(env!("CARGO_BIN_EXE_qstash-guard"))
+        .args(["explain", "--json", "--data", &body, "/v2/x/../messages", "--config"])
+        .arg(config)
+        .output()
+        .unwrap();
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let codes: Vec<&str> = object["violations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|violation| violation["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(codes, ["ambiguous_request", "body_too_large"], "{object:#}");
+    assert_eq!(object["decision"], "would_deny");
+}
+
+#[test]
 fn the_same_as_one_object() {
     let output = explain(&["--json", "--caller", "ops-anna", "/v2/messages?label=x&count=20"]);
     assert_eq!(output.status.code(), Some(0));

@@ -31,17 +31,64 @@ fn a_rule_that_is_over_is_warned_of_from_then_on() {
 #[test]
 fn what_a_rule_hardly_means_is_warned_of() {
     let warned = |rule: &str| warnings(&with_rules(rule), "2026-11-24T00:00:00Z").concat();
-    assert!(warned("- {name: a, allow: true}").contains("lets every bulk cancel through"));
+    for allowed in [
+        "- {name: a, allow: true}",
+        "- {name: a, allow: true, callers: ['ops-*', '*']}",
+        "- {name: a, allow: true, when: 'true'}",
+        "- {name: a, allow: true, callers: ['**'], when: '(true)'}",
+    ] {
+        assert!(warned(allowed).contains("lets every bulk cancel through"), "{allowed}");
+    }
     assert!(warned("- {name: a, bulk_cancel: {require_filter: false}}").contains("a cancel of every message"));
     assert!(warned("- {name: a, deny: x, callers: [opps-*]}").contains("`opps-*` matches none of `callers`"));
     for fine in [
         "- {name: a, deny: x, callers: [ops-*, anonymous, 'token:0123*', '*']}",
         "- {name: a, allow: true, when: cancel.count != null}",
         "- {name: a, allow: true, mode: monitor}",
+        "- {name: a, allow: true, when: 'false'}",
         "- {name: a, bulk_cancel: {require_cap: false}}",
     ] {
         assert_eq!(warned(fine), "", "{fine}");
     }
+}
+
+#[test]
+fn a_rule_behind_one_that_always_decides_is_warned_of() {
+    let first = |rest: &str| format!("- {{name: first, deny: x{rest}}}\n");
+    let second = "- {name: second, deny: x, when: cancel.count == 4}\n";
+    let other = "- {name: other, operations: [messages.bulk_cancel, queues.delete], deny: x}\n";
+    let warned = |rules: String| warnings(&with_rules(rules.trim_end()), "2026-11-24T00:00:00Z");
+    for always in ["", ", callers: ['*']", ", when: 'true'"] {
+        let [warning] = warned(first(always) + other + second).try_into().unwrap();
+        let expected = "warning: this rule is never reached: `first`, which stands before it, is for everybody";
+        assert!(warning.starts_with(expected), "{warning}");
+        assert!(warning.contains("guard.yaml:7:14"), "{warning}");
+    }
+    for sometimes in [
+        ", callers: ['ops-*']",
+        ", when: cancel.count == 3",
+        ", mode: monitor",
+        ", expires: 2036-12-01T00:00:00Z",
+        ", operations: [queues.delete]",
+    ] {
+        assert_eq!(warned(first(sometimes) + second), [""; 0], "{sometimes}");
+    }
+    assert_eq!(warned(first("") + other), [""; 0]);
+}
+
+#[test]
+fn a_name_from_the_environment_is_not_shown_when_the_rule_is_over() {
+    let yaml = with_rules("- {name: '${NAME}', deny: x, expires: 2026-01-01T00:00:00Z}");
+    let loaded = config::compile("guard.yaml", &yaml, &|_| Some("s3cr3t".to_owned())).unwrap();
+    let warnings: Vec<String> = loaded
+        .warnings_at(time("2026-11-24T00:00:00Z"))
+        .map(|warning| warning.render(&loaded.source, false))
+        .collect();
+    assert_eq!(warnings.len(), 1);
+    assert!(
+        warnings[0].contains("`${NAME}` has expired") && !warnings[0].contains("s3cr3t"),
+        "{warnings:?}"
+    );
 }
 
 #[test]

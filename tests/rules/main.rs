@@ -1,6 +1,7 @@
 //! Rules: what they decide, what is said of faulty ones, and what they cost.
 #![expect(clippy::unwrap_used, reason = "a test may panic, and takes the short way")]
 
+mod bounded;
 mod deciding;
 mod explained;
 mod faults;
@@ -8,6 +9,7 @@ mod loading;
 mod monitored;
 mod odd;
 mod over_sockets;
+mod paths;
 #[path = "../support/mod.rs"]
 mod support;
 

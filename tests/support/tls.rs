@@ -28,6 +28,13 @@ impl Authority {
         }
     }
 
+    /// A certificate for this name and its key, in PEM.
+    pub fn certificate(&self, name: &str) -> (String, String) {
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
     /// An upstream with a certificate for this name, good until this year.
     pub fn upstream(&self, name: &str, until: i32) -> TlsUpstream {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();

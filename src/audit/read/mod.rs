@@ -2,6 +2,7 @@
 //!
 //! Everything is read as a stream; no file content makes it fail otherwise than with a sentence.
 
+mod check;
 mod entry;
 mod files;
 mod lines;

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use super::check;
 use super::entry::Entry;
 use super::files::{Chain, Inputs, ReadError};
 use super::lines::{Content, Line, Lines};
@@ -70,15 +71,24 @@ pub(in crate::audit) struct Record {
     pub(in crate::audit) entry: Entry,
     /// Its bytes, without the newline.
     pub(in crate::audit) line: Vec<u8>,
+    /// When the intent of an outcome was written.
+    intent_time: Option<String>,
 }
 
 impl Record {
     /// For the table: an outcome tells more beside what was asked for.
     pub(in crate::audit) fn with_selection_of(mut self, intent: Option<Record>) -> Self {
-        if self.entry.selection.is_none() {
-            self.entry.selection = intent.and_then(|intent| intent.entry.selection);
+        if let Some(Record { entry, .. }) = intent {
+            self.entry.selection = self.entry.selection.or(entry.selection);
+            self.intent_time = Some(entry.time);
         }
         self
+    }
+
+    /// The request that shows what became of it.
+    pub(super) fn check(&self) -> Option<String> {
+        let own = (self.entry.event == "intent").then_some(&self.entry.time);
+        check::request(&self.entry, self.intent_time.as_ref().or(own).map(String::as_str))
     }
 }
 
@@ -154,7 +164,13 @@ impl Source {
 fn record(lines: &Lines, line: Line, faults: &mut dyn Write) -> Result<Option<Record>, ShowError> {
     let what = match line.content {
         Content::Whole(bytes) | Content::Unfinished(bytes) => match Entry::parse(&bytes) {
-            Ok(entry) => return Ok(Some(Record { entry, line: bytes })),
+            Ok(entry) => {
+                return Ok(Some(Record {
+                    entry,
+                    line: bytes,
+                    intent_time: None,
+                }));
+            }
             Err(e) => format!("no audit record: {e}"),
         },
         Content::TooLong => "longer than 4 MiB".to_owned(),

@@ -25,7 +25,8 @@ pub struct Filter {
     pub code: Option<String>,
     /// Those of this operation.
     pub operation: Option<String>,
-    /// Outcomes `uncertain`, and intents without an outcome.
+    /// Outcomes `uncertain`, intents without an outcome, and bulk actions whose end is not known: each with the request
+    /// that shows what became of it.
     pub uncertain: bool,
 }
 
@@ -94,6 +95,9 @@ pub struct Show {
     options: Options,
     records: Records,
     table: Table,
+    /// Intents whose outcome was not read yet, by request and each with its place among all records. Kept only where
+    /// uncertain ones are asked for.
+    open: HashMap<String, (usize, Record)>,
 }
 
 impl Show {
@@ -103,6 +107,7 @@ impl Show {
             table: Table::new(options.colour),
             records: Records::new(inputs, options.follow),
             options,
+            open: HashMap::new(),
         }
     }
 
@@ -111,7 +116,6 @@ impl Show {
     /// # Errors
     /// A file cannot be read, or an output not be written.
     pub fn run(&mut self, out: &mut dyn Write, faults: &mut dyn Write) -> Result<(), ShowError> {
-        let mut open: HashMap<String, (usize, Record)> = HashMap::new();
         let mut uncertain: BTreeMap<usize, Record> = BTreeMap::new();
         let mut read = 0;
         while let Some((_, record)) = self.records.next(faults)? {
@@ -120,22 +124,18 @@ impl Show {
                 self.show(&record, out)?;
                 continue;
             }
-            let id = record.entry.request_id.clone().unwrap_or_default();
-            match record.entry.event.as_str() {
-                "intent" => _ = open.insert(id, (read, record)),
-                "outcome" => {
-                    let intent = open.remove(&id);
-                    if record.entry.result.as_deref() == Some("uncertain") {
-                        uncertain.insert(read, record.with_selection_of(intent.map(|(_, intent)| intent)));
-                    }
-                }
-                _ => {}
+            if let Some(record) = self.matched(record, read) {
+                uncertain.insert(read, record);
             }
         }
-        uncertain.extend(open.into_values());
-        for record in uncertain.values() {
+        let open = std::mem::take(&mut self.open);
+        let mut shown: Vec<(&usize, &Record)> = uncertain.iter().collect();
+        shown.extend(open.values().map(|(at, intent)| (at, intent)));
+        shown.sort_unstable_by_key(|(at, _)| **at);
+        for (_, record) in shown {
             self.show(record, out)?;
         }
+        self.open = open;
         self.table.flush(out)?;
         out.flush()?;
         Ok(())
@@ -147,8 +147,12 @@ impl Show {
     /// As [`Show::run`].
     pub fn poll(&mut self, out: &mut dyn Write, faults: &mut dyn Write) -> Result<(), ShowError> {
         while let Some(record) = self.records.poll(faults)? {
-            let uncertain = record.entry.result.as_deref() == Some("uncertain");
-            if uncertain || !self.options.filter.uncertain {
+            let shown = if self.options.filter.uncertain {
+                self.matched(record, usize::MAX)
+            } else {
+                Some(record)
+            };
+            if let Some(record) = shown {
                 self.show(&record, out)?;
             }
         }
@@ -157,15 +161,38 @@ impl Show {
         Ok(())
     }
 
+    /// Keeps an intent for its outcome; gives a record that is uncertain, with what its intent tells. `at` is its place
+    /// among all records.
+    fn matched(&mut self, record: Record, at: usize) -> Option<Record> {
+        let id = record.entry.request_id.clone().unwrap_or_default();
+        let intent = match record.entry.event.as_str() {
+            "intent" => {
+                self.open.insert(id, (at, record));
+                return None;
+            }
+            "outcome" => self.open.remove(&id),
+            _ => None,
+        };
+        let uncertain = record.entry.result.as_deref() == Some("uncertain");
+        uncertain.then(|| record.with_selection_of(intent.map(|(_, intent)| intent)))
+    }
+
     fn show(&mut self, record: &Record, out: &mut dyn Write) -> Result<(), ShowError> {
         if !self.options.filter.admits(&record.entry) {
             return Ok(());
         }
+        let check = self.options.filter.uncertain.then(|| record.check()).flatten();
         if self.options.json {
-            out.write_all(&record.line)?;
+            match (check, record.line.strip_suffix(b"}")) {
+                (Some(check), Some(line)) => {
+                    out.write_all(line)?;
+                    write!(out, ",\"check\":{}}}", serde_json::Value::from(check))?;
+                }
+                _ => out.write_all(&record.line)?,
+            }
             out.write_all(b"\n")?;
         } else {
-            self.table.add(&record.entry, out)?;
+            self.table.add(&record.entry, check.as_deref(), out)?;
         }
         Ok(())
     }

@@ -25,7 +25,8 @@ type Row = [String; COLUMNS];
 #[derive(Debug)]
 pub(super) struct Table {
     colour: bool,
-    waiting: Vec<Row>,
+    /// Each with the request to check it.
+    waiting: Vec<(Row, Option<String>)>,
     widths: Option<[usize; COLUMNS]>,
 }
 
@@ -38,8 +39,9 @@ impl Table {
         }
     }
 
-    pub(super) fn add(&mut self, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
-        self.waiting.push(row(entry));
+    /// Adds a record, with the request that shows what became of it where that is uncertain.
+    pub(super) fn add(&mut self, entry: &Entry, check: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+        self.waiting.push((row(entry), check.map(plain)));
         if self.widths.is_some() || self.waiting.len() >= WINDOW {
             self.flush(out)
         } else {
@@ -61,8 +63,12 @@ impl Table {
         if begins {
             self.line(&NAMES.map(str::to_owned), &widths, Style::new().bold(), out)?;
         }
-        for row in &rows {
+        for (row, check) in &rows {
             self.line(row, &widths, style(row), out)?;
+            // In full, however long: it is there to be copied.
+            if let Some(check) = check {
+                writeln!(out, "  check: {check}")?;
+            }
         }
         out.flush()
     }
@@ -121,7 +127,11 @@ fn row(entry: &Entry) -> Row {
         text(&entry.caller),
         text(&entry.operation),
         result.join(" "),
-        entry.cancelled.map(|count| count.to_string()).unwrap_or_default(),
+        entry
+            .cancelled
+            .or(entry.processed)
+            .map(|count| count.to_string())
+            .unwrap_or_default(),
         text(&summary),
     ]
 }
@@ -158,9 +168,9 @@ fn is_unprintable(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-fn widths(rows: &[Row]) -> [usize; COLUMNS] {
+fn widths(rows: &[(Row, Option<String>)]) -> [usize; COLUMNS] {
     let mut widths = NAMES.map(str::len);
-    for row in rows {
+    for (row, _) in rows {
         let own = if is_of_guard(row) { 2 } else { LAST };
         for ((width, cell), max) in widths.iter_mut().zip(&row[..own]).zip(MAX_WIDTHS) {
             *width = (*width).max(cell.chars().count().min(max));

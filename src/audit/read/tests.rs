@@ -158,8 +158,11 @@ fn uncertain_shows_outcomes_and_open_intents() {
             ..Filter::default()
         }),
     );
-    let rows: Vec<&str> = table.lines().skip(1).collect();
-    assert_eq!(rows.len(), 2, "{table}");
+    let (checks, rows): (Vec<&str>, Vec<&str>) = table
+        .lines()
+        .skip(1)
+        .partition(|line| line.starts_with("  check: GET /v2/"));
+    assert_eq!((rows.len(), checks.len()), (2, 2), "{table}");
     assert!(rows[0].contains("intent") && rows[1].contains("uncertain"), "{table}");
     assert!(
         rows[1].contains("filter url=https://example.com/a from"),

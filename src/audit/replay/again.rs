@@ -5,7 +5,8 @@ use super::doubt::Doubt;
 use super::recorded::Recorded;
 use crate::policy::rules::Attempt;
 use crate::policy::{
-    Asked, Code, Context, Mode, Policy, Refusal, Route, Ruling, Treatment, Tried, Verdict, Violation, decide, route,
+    Asked, Code, Context, Mode, Overrun, Policy, Refusal, Route, Ruling, Treatment, Tried, Verdict, Violation, decide,
+    route,
 };
 use crate::qstash::selection::Reading;
 
@@ -28,7 +29,9 @@ pub(super) fn again(policy: &Policy, recorded: &Recorded) -> Result<Ruled, Doubt
         }
         Some(code @ Code::MalformedRequest) if treatment != Treatment::Allow => return Ok(refused_with(code)),
         Some(Code::MalformedRequest) => return Err(Doubt::NoSelection),
-        Some(Code::QueryTokenForbidden) if !(treatment == Treatment::Deny && policy.mode == Mode::Enforce) => {
+        Some(Code::QueryTokenForbidden | Code::Unauthenticated)
+            if !(treatment == Treatment::Deny && policy.mode == Mode::Enforce) =>
+        {
             return Err(Doubt::Credential);
         }
         _ => {}
@@ -74,6 +77,8 @@ fn judged(policy: &Policy, recorded: &Recorded, reading: Option<&Reading>) -> Re
         time: recorded.time,
     };
     let asked = Asked {
+        // What QStash made of a cap then says nothing of now.
+        overrun: Overrun::default(),
         operation: recorded.operation,
         method: &recorded.method,
         path: &recorded.path,
@@ -108,8 +113,7 @@ fn judged(policy: &Policy, recorded: &Recorded, reading: Option<&Reading>) -> Re
     }
 }
 
-/// Whether a rule's word rests on what the record does not hold in full. Conditions have no other way to a variable than
-/// its name, so that a text without the name does not look at it.
+/// Whether a rule's word rests on what the record does not hold in full.
 fn in_doubt(policy: &Policy, recorded: &Recorded, tried: &Tried) -> Option<Doubt> {
     if tried.mode == Mode::Monitor || matches!(tried.attempt, Attempt::OtherOperation | Attempt::Expired(_)) {
         return None;
@@ -122,13 +126,16 @@ fn in_doubt(policy: &Policy, recorded: &Recorded, tried: &Tried) -> Option<Doubt
     if tried.attempt == Attempt::OtherCaller {
         return None;
     }
-    let looks_at = |name: &str| rule.when.as_ref().is_some_and(|when| when.text().contains(name));
+    let looks_at = |variable: &str| rule.when.as_ref().is_some_and(|when| when.uses(variable));
     [
-        (partial.ids && looks_at("ids"), Doubt::Ids),
-        (partial.filters && looks_at("filters"), Doubt::Cut),
-        (partial.path && looks_at("path"), Doubt::Cut),
-        (partial.fingerprint && looks_at("fingerprint"), Doubt::Fingerprint),
-        (partial.caller && looks_at("name"), Doubt::Caller),
+        (partial.ids && looks_at("cancel.ids"), Doubt::Ids),
+        (partial.filters && looks_at("cancel.filters"), Doubt::Cut),
+        (partial.path && looks_at("request.path"), Doubt::Cut),
+        (
+            partial.fingerprint && looks_at("caller.fingerprint"),
+            Doubt::Fingerprint,
+        ),
+        (partial.caller && looks_at("caller.name"), Doubt::Caller),
     ]
     .into_iter()
     .find_map(|(is, doubt)| is.then_some(doubt))

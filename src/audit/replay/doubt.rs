@@ -39,7 +39,9 @@ impl Doubt {
             Doubt::Caller => "a rule asks for the caller's name, and the configuration does not name the one recorded",
             Doubt::Parameter => "a parameter may be known or not, and its name is not recorded",
             Doubt::Credential => "refused for their credential, which is not recorded",
-            Doubt::NotOfThePolicy => "refused for the state of the trail or the upstream, not by the policy",
+            Doubt::NotOfThePolicy => {
+                "refused for the state of the trail, the store of limits or the upstream, not by the policy"
+            }
             Doubt::Record => "the record lacks a field, or has words of another version",
         }
     }

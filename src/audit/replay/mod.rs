@@ -3,7 +3,7 @@
 //! 1. Every guarded request in a trail is taken from its record: an `intent` passed, a `denied` was refused.
 //! 2. It is judged by what the record holds of it, above all its selection; never by a target, which is recorded in parts.
 //! 3. Where the record holds too little to tell for certain, that is counted with its reason, and nothing is guessed.
-//! 4. Rate limits are counted anew ([`limits`]), as well as a trail lets them.
+//! 4. Rate limits are counted anew (`limits`), as well as a trail lets them.
 
 mod again;
 mod doubt;

@@ -181,6 +181,8 @@ fn selection(value: &Value, partial: &mut Partial) -> Result<(Selection, Option<
         count,
         r#async,
         empty: Vec::new(),
+        in_body: false,
+        extra: Vec::new(),
     };
     Ok((selection, messages))
 }

@@ -118,19 +118,19 @@ pub(super) const STEPS: &[Step] = &[
         "cancel by label, capped",
         "DELETE",
         "/v2/messages?label=label-1&count=3",
-        Expected::Passes(202),
+        Expected::Passes(200),
     ),
     step(
         "cancel two by id",
         "DELETE",
         "/v2/messages?messageIds=msg_0000000000000000&messageIds=msg_0000000000000002",
-        Expected::Passes(202),
+        Expected::Passes(200),
     ),
     step(
         "cancel one by id",
         "DELETE",
         "/v2/messages/msg_0000000000000003",
-        Expected::Passes(202),
+        Expected::Passes(200),
     ),
     Step {
         token: TokenIn::Query,

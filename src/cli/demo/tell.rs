@@ -32,7 +32,7 @@ impl Met {
 
 /// Writes the demo's report.
 pub(super) struct Teller<W: Write> {
-    out: W,
+    pub(super) out: W,
 }
 
 impl<W: Write> Teller<W> {
@@ -126,7 +126,7 @@ impl<W: Write> Teller<W> {
     pub(super) fn end(&mut self, as_expected: bool) -> io::Result<()> {
         let (good, bad) = (colour(AnsiColor::Green), colour(AnsiColor::Red));
         if as_expected {
-            writeln!(self.out, "{good}✓ Every request met what it should.{good:#}")
+            writeln!(self.out, "{good}✓ Everything met what it should.{good:#}")
         } else {
             writeln!(
                 self.out,
@@ -136,7 +136,8 @@ impl<W: Write> Teller<W> {
     }
 }
 
-fn colour(colour: AnsiColor) -> Style {
+/// A colour for what matters.
+pub(super) fn colour(colour: AnsiColor) -> Style {
     Style::new().bold().fg_color(Some(colour.into()))
 }
 

@@ -24,7 +24,7 @@ pub(super) fn compile(mut section: Section<'_>) -> Settings {
         values::one_of(value, &keys::RECORD)
     });
     let (max_size, keep) = rotate(section.section("rotate"));
-    section.value("follow_bulk_actions", (), only_false);
+    let follow_bulk_actions = section.value("follow_bulk_actions", true, values::boolean);
     section.only("signing_key_file", "null", |node| matches!(node, Node::Null));
     section.finish();
     Settings {
@@ -35,6 +35,7 @@ pub(super) fn compile(mut section: Section<'_>) -> Settings {
         record,
         max_size,
         keep,
+        follow_bulk_actions,
     }
 }
 

@@ -1,92 +1,117 @@
 //! `callers`. A token that went where its hash belongs is not shown.
 
+use super::credentials::Mode;
 use crate::config::section::Section;
 use crate::config::source::Place;
 use crate::config::tree::Node;
 use crate::config::value::Value;
 use crate::policy::Callers;
 use crate::qstash::credential::TokenHash;
-use crate::qstash::selection::quoted;
 
-const LONGEST_NAME: usize = 64;
+/// What a hash of a token looks like, and how to make one.
+const TOKEN_HASH: &str = "the 64 hexadecimal digits that `printf %s \"$TOKEN\" | sha256sum` prints";
 
-/// Names that stand for those who have none: in records and rules, and in metrics.
-const TAKEN: [&str; 2] = ["anonymous", "other"];
+/// The same of a guard key.
+const KEY_HASH: &str = "the 64 hexadecimal digits that `qstash-guard key` prints beside a new key";
 
-/// What a hash looks like, and how to make one.
-const HASH: &str = "the 64 hexadecimal digits that `printf %s \"$TOKEN\" | sha256sum` prints";
-
-pub(super) fn compile(value: Option<Value<'_>>) -> Callers {
-    let Some(value) = value else { return Callers::default() };
-    let items = match value.items("a list of callers, or `[]` for none") {
-        Ok(items) => items,
-        Err(message) => {
-            value.fault(message);
+pub(super) fn compile(value: Option<Value<'_>>, mode: &Mode<'_>) -> Callers {
+    let items = match value
+        .as_ref()
+        .map(|value| value.items("a list of callers, or `[]` for none"))
+    {
+        None => Vec::new(),
+        Some(Ok(items)) => items,
+        Some(Err(message)) => {
+            if let Some(value) = value {
+                value.fault(message);
+            }
             return Callers::default();
         }
     };
-    let mut known = Known::default();
-    Callers::new(items.into_iter().filter_map(|item| caller(item, &mut known)))
-}
-
-/// What earlier callers have.
-#[derive(Default)]
-struct Known {
-    names: Vec<(String, Place)>,
-    hashes: Vec<(TokenHash, Place)>,
-}
-
-fn caller(item: Value<'_>, known: &mut Known) -> Option<(String, TokenHash)> {
-    let Known { names, hashes } = known;
-    let mut section = Section::of(item);
-    let key = section.get("key_sha256");
-    if let Some(key) = &key {
-        hide_unless_hash(key);
-        key.fault(format!(
-            "`{}` is the hash of a guard key, which goes with credentials.mode: broker, and that is not available in \
-             this version; write `token_sha256`, the hash of the caller's own token",
-            key.path
-        ));
+    if let (Mode::Broker(mode), []) = (mode, items.as_slice()) {
+        mode.fault(
+            "nobody could pass: there are no callers; make a key with `qstash-guard key --name billing`, and put the line \
+             that it prints under `callers`",
+        );
     }
-    let name = section.required("name", "name: billing", |value| {
-        let name = name(value)?;
-        if let Some((_, first)) = names.iter().find(|(known, _)| *known == name) {
-            let message = format!("two callers are named {}; rename one", quoted(&name));
-            value.fault_beside(*first, "first given here", message);
-        }
-        names.push((name.clone(), value.own_place()));
-        Ok(name)
-    });
-    let hash = |value: &Value<'_>| {
-        hide_unless_hash(value);
-        let hash = TokenHash::from_hex(&value.text(HASH)?)
-            .ok_or_else(|| format!("this value is no hash for {}; write {HASH}", value.path))?;
-        if let Some((_, first)) = hashes.iter().find(|(known, _)| *known == hash) {
-            let message = "two callers have the same token; give each its own";
-            value.fault_beside(*first, "first given here", message);
-        }
-        hashes.push((hash, value.own_place()));
-        Ok(hash)
+    let mut known = Vec::new();
+    Callers::new(items.into_iter().filter_map(|item| caller(item, mode, &mut known)))
+}
+
+/// A caller, told apart from those before it by its hash: two keys may have one name while one takes the other's place.
+fn caller(item: Value<'_>, mode: &Mode<'_>, known: &mut Vec<(TokenHash, Place)>) -> Option<(String, TokenHash)> {
+    let mut section = Section::of(item);
+    let name = section.required("name", "name: billing", name);
+    let (key, token) = (section.get("key_sha256"), section.get("token_sha256"));
+    let (misplaced, other) = match mode {
+        Mode::Passthrough => (
+            key.as_ref(),
+            "the hash of a guard key, which goes with credentials.mode: broker; in passthrough write `token_sha256`, the \
+             hash of the caller's own token",
+        ),
+        Mode::Broker(_) => (
+            token.as_ref(),
+            "the hash of a QStash token, which goes with credentials.mode: passthrough; for broker write `key_sha256`, the \
+             hash of the caller's guard key",
+        ),
+        Mode::Unclear => (None, ""),
     };
-    let hash = match key {
+    for value in key.iter().chain(&token) {
+        hide_unless_hash(value);
+    }
+    let hash = match (misplaced, mode) {
         // What is missing is said already.
-        Some(_) => section.value("token_sha256", None, |value| value.text(HASH).map(|_| None)),
-        None => section.required("token_sha256", "token_sha256: 9f86d081884c7d65…", hash),
+        (Some(misplaced), _) => {
+            misplaced.fault(format!("`{}` is {other}", misplaced.path));
+            None
+        }
+        (None, Mode::Passthrough) => section.required("token_sha256", "token_sha256: 9f86d081884c7d65…", |value| {
+            hash(
+                value,
+                TOKEN_HASH,
+                "two callers have the same token; give each its own",
+                known,
+            )
+        }),
+        (None, Mode::Broker(_)) => section.required("key_sha256", "key_sha256: 9f86d081884c7d65…", |value| {
+            hash(
+                value,
+                KEY_HASH,
+                "two callers have the same key; give each its own",
+                known,
+            )
+        }),
+        (None, Mode::Unclear) => None,
     };
     section.finish();
     Some((name?, hash?))
 }
 
+fn hash(
+    value: &Value<'_>,
+    expected: &str,
+    twice: &'static str,
+    known: &mut Vec<(TokenHash, Place)>,
+) -> Result<TokenHash, String> {
+    let hash = TokenHash::from_hex(&value.text(expected)?)
+        .ok_or_else(|| format!("this value is no hash for {}; write {expected}", value.path))?;
+    if let Some((_, first)) = known.iter().find(|(other, _)| *other == hash) {
+        value.fault_beside(*first, "first given here", twice);
+    }
+    known.push((hash, value.own_place()));
+    Ok(hash)
+}
+
 fn name(value: &Value<'_>) -> Result<String, String> {
     let name = value.text("a name")?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(plain) {
+    if !Callers::is_name(&name) {
         return Err(format!(
-            "{} is no name for a caller; write letters, digits and `-_.@`, at most {LONGEST_NAME} of them",
-            value.written()
+            "{} is no name for a caller; write letters, digits and `-_.@`, at most {} of them",
+            value.written(),
+            Callers::LONGEST_NAME
         ));
     }
-    if TAKEN.contains(&name.as_str()) {
+    if Callers::RESERVED.contains(&name.as_str()) {
         return Err(format!(
             "{} is what callers without a name are called; choose another",
             value.written()

@@ -7,11 +7,11 @@ use super::policy;
 use crate::config::keys::limits::{self as keys, DENIED, LONGEST_NAME};
 use crate::config::section::Section;
 use crate::config::source::Place;
-use crate::config::value::{Value, not_available};
+use crate::config::value::Value;
 use crate::config::values::{self, LONGEST, SHORTEST};
-use crate::limits::{AppliesTo, Limit, Per, Rate, Unit};
+use crate::limits::store::Address;
+use crate::limits::{AppliesTo, Limit, OnError, Per, Rate, StoreSettings, Unit};
 use crate::qstash::operation::Operation;
-use crate::qstash::selection::quoted;
 
 /// A bucket that takes longer to fill is a mistake, and more than the arithmetic of limits holds.
 const LONGEST_REFILL: Duration = Duration::from_hours(366 * 24);
@@ -41,7 +41,7 @@ fn limit(item: Value<'_>, names: &mut Vec<(String, Place)>, denied: &mut Option<
             value.fault_beside(
                 *first,
                 "first given here",
-                format!("two limits are named {}; rename one", quoted(&name)),
+                format!("two limits are named {}; rename one", value.written()),
             );
         }
         names.push((name.clone(), value.own_place()));
@@ -149,30 +149,32 @@ fn burst(value: &Value<'_>, rate: Option<Rate>) -> Result<NonZeroU32, String> {
     Ok(burst)
 }
 
-/// The store of limits. Memory cannot fail, so that what says how long to wait for it has no effect yet.
-pub(super) fn store(mut section: Section<'_>) {
-    section.value("url", (), |value| {
-        let text = value.text("`memory`")?;
-        match text.as_str() {
-            "memory" => Ok(()),
-            url if url.starts_with("redis://") || url.starts_with("rediss://") => {
-                Err(not_available(&format!("{}: redis://…", value.path), "memory"))
-            }
-            _ => Err(format!("`{}` is not a store of limits; write `memory`", value.path)),
-        }
-    });
-    section.value("timeout", (), |value| {
-        let timeout = values::duration(value, SHORTEST..=LONGEST)?;
-        if timeout == Duration::from_millis(100) {
-            Ok(())
-        } else {
-            Err(not_available(&value.path, "100ms"))
-        }
-    });
-    section.value("on_error", (), |value| {
-        values::one_available(value, &[("local", ())], &["deny", "allow"])
-    });
+pub(super) fn store(mut section: Section<'_>) -> StoreSettings {
+    let settings = StoreSettings {
+        address: section.value("url", None, address),
+        timeout: section.value("timeout", Duration::from_millis(100), |value| {
+            values::duration(value, SHORTEST..=LONGEST)
+        }),
+        on_error: section.value("on_error", OnError::Local, |value| {
+            values::one_of(value, &keys::ON_ERROR)
+        }),
+    };
     section.finish();
+    settings
+}
+
+fn address(value: &Value<'_>) -> Result<Option<Address>, String> {
+    let text = value.text("`memory`, or a URL like `redis://host:6379`")?;
+    if text == "memory" {
+        return Ok(None);
+    }
+    // A URL may hold a password, and one that is not well written may hold it anywhere.
+    if text.contains(['/', '@']) {
+        value.hide();
+    }
+    Address::parse(&text)
+        .map(Some)
+        .map_err(|why| format!("`{}` {why}", value.path))
 }
 
 /// The limits of a file that has none: those of the shipped one.

@@ -7,14 +7,17 @@ use crate::config::suggest;
 use crate::config::tree::Node;
 use crate::config::value::Value;
 use crate::config::values;
-use crate::policy::{BulkCancel, Callers, MAX_MESSAGE_IDS, Mode, Operations, OperationsFault, Policy, Treatment};
+use crate::policy::{
+    BulkCancel, Callers, CapEnforcedBy, Caps, MAX_MESSAGE_IDS, Mode, OnMissingCap, Operations, OperationsFault, Policy,
+    Treatment,
+};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{MESSAGE_FILTERS, Parameters, TOKEN_PARAMETER, quoted};
 use crate::upstream::Origin;
 
 /// What an operator of a hosted upstream has to know about caps.
-pub(super) const HOSTED_IGNORES_COUNT: &str =
-    "hosted QStash has ignored `count` on filter cancels since September 2026; only messageIds bound a cancel there";
+pub(super) const HOSTED_IGNORES_COUNT: &str = "hosted QStash has ignored `count` on filter cancels since September 2026, and nothing else would enforce it; write \
+     `guard` or `auto`";
 
 pub(super) fn compile(mut section: Section<'_>, upstream: &Origin, callers: Callers) -> Policy {
     let mode = section.value("mode", Mode::Enforce, |value| {
@@ -24,7 +27,7 @@ pub(super) fn compile(mut section: Section<'_>, upstream: &Origin, callers: Call
         }
         Ok(mode)
     });
-    let bulk_cancel = bulk_cancel(section.section("bulk_cancel"), upstream);
+    let (bulk_cancel, caps) = bulk_cancel(section.section("bulk_cancel"), upstream);
     let operations = operations(section.section("operations"));
     let qstash_destinations = section.value("qstash_destinations", false, |value| {
         values::one_of(value, &keys::DESTINATIONS)
@@ -33,6 +36,7 @@ pub(super) fn compile(mut section: Section<'_>, upstream: &Origin, callers: Call
         mode,
         rules: rules::compile(section.get("rules"), &bulk_cancel, &operations, &callers),
         bulk_cancel,
+        caps,
         operations,
         callers,
         qstash_destinations,
@@ -43,7 +47,7 @@ pub(super) fn compile(mut section: Section<'_>, upstream: &Origin, callers: Call
     policy
 }
 
-fn bulk_cancel(mut section: Section<'_>, upstream: &Origin) -> BulkCancel {
+fn bulk_cancel(mut section: Section<'_>, upstream: &Origin) -> (BulkCancel, Caps) {
     let require_filter = section.value("require_filter", true, |value| {
         let required = values::boolean(value)?;
         if !required {
@@ -53,18 +57,7 @@ fn bulk_cancel(mut section: Section<'_>, upstream: &Origin) -> BulkCancel {
         }
         Ok(required)
     });
-    let cap = section.get("cap_enforced_by");
-    if let Some(value) = &cap
-        && let Err(message) = values::one_available(value, &[("auto", ()), ("qstash", ())], &["guard"])
-    {
-        value.fault(message);
-    }
-    if upstream.is_hosted_qstash() {
-        section.warn(cap.as_ref(), HOSTED_IGNORES_COUNT);
-    }
-    section.value("on_missing_cap", (), |value| {
-        values::one_available(value, &[("deny", ())], &["apply_max_count"])
-    });
+    let caps = caps(&mut section, upstream);
     let parameters = Parameters::messages(section.value("extra_parameters", Vec::new(), |value| {
         Ok(unique(
             value.list("a list of names, or `[]` for none", extra_parameter)?,
@@ -77,7 +70,32 @@ fn bulk_cancel(mut section: Section<'_>, upstream: &Origin) -> BulkCancel {
     };
     let bulk_cancel = bounds(&mut section, &default);
     section.finish();
-    bulk_cancel
+    (bulk_cancel, caps)
+}
+
+fn caps(section: &mut Section<'_>, upstream: &Origin) -> Caps {
+    let enforced_by = section.value("cap_enforced_by", CapEnforcedBy::default(), |value| {
+        let enforced_by = values::one_of(value, &keys::CAP_ENFORCED_BY)?;
+        if enforced_by == CapEnforcedBy::Qstash && upstream.is_hosted_qstash() {
+            value.warn(HOSTED_IGNORES_COUNT);
+        }
+        Ok(enforced_by)
+    });
+    let on_missing = section.value("on_missing_cap", OnMissingCap::default(), |value| {
+        let on_missing = values::one_of(value, &keys::ON_MISSING_CAP)?;
+        if on_missing == OnMissingCap::ApplyMaxCount && enforced_by == CapEnforcedBy::Qstash {
+            return Err(format!(
+                "{} needs a cap that the guard enforces, and cap_enforced_by is qstash; write `deny`, or \
+                 `cap_enforced_by: guard`",
+                value.written()
+            ));
+        }
+        Ok(on_missing)
+    });
+    Caps {
+        enforced_by,
+        on_missing,
+    }
 }
 
 /// The bounds that a rule can set too. `require_filter` is read before: each place warns of it in words of its own.
@@ -121,7 +139,9 @@ fn filter(value: &Value<'_>) -> Result<String, String> {
     if MESSAGE_FILTERS.contains(&text.as_str()) {
         return Ok(text);
     }
-    let meant = match suggest::nearest(&text, MESSAGE_FILTERS.iter().copied()) {
+    // What comes from the environment is not to be guessed from what it is like.
+    let near = suggest::nearest(&text, MESSAGE_FILTERS.iter().copied()).filter(|_| !value.is_substituted());
+    let meant = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("filters are {}", suggest::list(MESSAGE_FILTERS)),
     };
@@ -196,6 +216,9 @@ fn operations(section: Section<'_>) -> Operations {
     for (index, fault) in faults {
         let (pattern, key, value, _) = &entries[index];
         match fault {
+            OperationsFault::Unknown if value.context.is_full() => {
+                value.fault_at(*key, format!("{} is not an operation", quoted(pattern)));
+            }
             OperationsFault::Unknown => value.fault_at(*key, unknown_name(pattern, &[])),
             OperationsFault::NotGuardable => value.fault(format!(
                 "{} cannot be guarded in this version, only messages.bulk_cancel can; write allow or deny",
@@ -220,7 +243,7 @@ pub(super) fn matching(pattern: &str) -> Option<Vec<Operation>> {
 
 /// The fault of a name that no operation has, as an item of a list; `also` are names that the list takes besides.
 pub(super) fn unknown_operation(item: &Value<'_>, text: &str, also: &[&'static str]) -> String {
-    if item.is_substituted() {
+    if item.is_substituted() || item.context.is_full() {
         return format!("{} is not an operation", item.written());
     }
     unknown_name(text, also)

@@ -1,5 +1,7 @@
 //! `policy.rules`.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use super::policy::{self, bounds};
@@ -12,7 +14,6 @@ use crate::config::values;
 use crate::policy::rules::{Action, Condition, Rule, Rules};
 use crate::policy::{BulkCancel, Callers, Mode, Operations, Treatment};
 use crate::qstash::operation::Operation;
-use crate::qstash::selection::quoted;
 
 const LONGEST_NAME: usize = 64;
 
@@ -58,23 +59,33 @@ pub(super) fn compile(
         operations,
         callers,
     };
-    let mut names = Vec::new();
-    let rules = items.into_iter().filter_map(|item| rule(item, &given, &mut names));
+    let mut before = Before::default();
+    let rules = items.into_iter().filter_map(|item| rule(item, &given, &mut before));
     Rules::new(rules.collect())
 }
 
-fn rule(item: Value<'_>, given: &Given<'_>, names: &mut Vec<(String, Place)>) -> Option<Rule> {
+/// What stands before a rule.
+#[derive(Default)]
+struct Before {
+    /// The names that are taken.
+    names: HashMap<String, Place>,
+    /// The operations that a rule always decides, and that rule.
+    decided: Vec<(Operation, String)>,
+}
+
+fn rule(item: Value<'_>, given: &Given<'_>, before: &mut Before) -> Option<Rule> {
     let place = item.place();
     let mut section = Section::of(item);
     let name = section.required("name", "name: nightly-drain", |value| {
         let name = line(value, LONGEST_NAME)?;
-        if let Some((_, first)) = names.iter().find(|(known, _)| *known == name) {
-            let message = format!("two rules are named {}; rename one", quoted(&name));
-            value.fault_beside(*first, "first given here", message);
+        if let Some(first) = before.names.insert(name.clone(), value.own_place()) {
+            let message = format!("two rules are named {}; rename one", value.written());
+            value.fault_beside(first, "first given here", message);
         }
-        names.push((name.clone(), value.own_place()));
         Ok(name)
     });
+    let named = section.get("name").filter(|_| name.is_some());
+    let shown = named.as_ref().map(Value::written).unwrap_or_default();
     let callers = section.value("callers", None, |value| callers(value, given.callers).map(Some));
     let operations = section.value("operations", vec![Operation::MessagesBulkCancel], operations);
     let when = section
@@ -83,13 +94,24 @@ fn rule(item: Value<'_>, given: &Given<'_>, names: &mut Vec<(String, Place)>) ->
     let mode = section.value("mode", Mode::Enforce, |value| {
         values::one_of(value, &[("enforce", Mode::Enforce), ("monitor", Mode::Monitor)])
     });
-    let expires = section
-        .get("expires")
-        .and_then(|value| expires(&value, name.as_deref()));
+    let expires = section.get("expires").and_then(|value| expires(&value, &shown));
     let action = action(&mut section, place, given, &operations);
-    let unconditional = callers.is_none() && when.is_none() && mode == Mode::Enforce;
+    if let Some(named) = &named {
+        warn_if_never_reached(named, &operations, &before.decided);
+    }
+    let is_for_all = |patterns: &Vec<String>| patterns.iter().any(|pattern| pattern.bytes().all(|byte| byte == b'*'));
+    let always = callers.as_ref().is_none_or(is_for_all)
+        && when
+            .as_ref()
+            .is_none_or(|when| when.as_ref().is_some_and(Condition::is_always))
+        && mode == Mode::Enforce;
+    if always && action.is_some() && section.get("expires").is_none() {
+        before
+            .decided
+            .extend(operations.iter().map(|&operation| (operation, shown.clone())));
+    }
     if action == Some(Action::Allow)
-        && unconditional
+        && always
         && operations.contains(&Operation::MessagesBulkCancel)
         && let Some(value) = section.get("allow")
     {
@@ -186,15 +208,32 @@ fn condition(value: &Value<'_>, operations: &[Operation], treatments: &Operation
         .ok()
 }
 
-fn expires(value: &Value<'_>, rule: Option<&str>) -> Option<Timestamp> {
+/// Warns of a rule all of whose operations an earlier one always decides.
+fn warn_if_never_reached(name: &Value<'_>, operations: &[Operation], decided: &[(Operation, String)]) {
+    let by = |operation: &Operation| {
+        decided
+            .iter()
+            .find(|(known, _)| known == operation)
+            .map(|(_, rule)| rule)
+    };
+    if let Some(rules) = operations.iter().map(by).collect::<Option<Vec<_>>>()
+        && let Some(rule) = rules.first()
+    {
+        name.warn(format!(
+            "this rule is never reached: {rule}, which stands before it, is for everybody and always holds"
+        ));
+    }
+}
+
+/// When a rule is over; `rule` is its name as it is shown.
+fn expires(value: &Value<'_>, rule: &str) -> Option<Timestamp> {
     let expected = "a time like `2026-12-01T00:00:00Z`";
     let parsed = value.text(expected).and_then(|text| {
         text.parse::<Timestamp>()
             .map_err(|_| format!("{} is not a time for {}; write {expected}", value.written(), value.path))
     });
     let time = parsed.map_err(|message| value.fault(message)).ok()?;
-    let name = quoted(rule.unwrap_or_default());
-    value.warn_from(time, format!("the rule {name} has expired and is skipped; take it out"));
+    value.warn_from(time, format!("the rule {rule} has expired and is skipped; take it out"));
     Some(time)
 }
 

@@ -52,7 +52,7 @@ pub(super) const AUDIT: [Key; 8] = [
     key(
         "follow_bulk_actions",
         Takes::Boolean,
-        "Ask QStash how many messages an asynchronous cancel took, and record it.",
+        "Ask QStash, for an hour at most, how many messages an asynchronous cancel took, and record it.",
     ),
     key("signing_key_file", FILE, "An ed25519 key to sign the trail with."),
 ];

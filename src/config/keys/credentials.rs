@@ -2,7 +2,7 @@
 
 use super::rules::LONGEST_NAME;
 use super::{FILE, Key, Takes, key, needed, words};
-use crate::layers::{HeaderForwardToken, QueryToken};
+use crate::layers::{CredentialMode, HeaderForwardToken, QueryToken};
 
 /// The words of `credentials.query_token`.
 pub(in crate::config) const QUERY_TOKEN: [(&str, QueryToken); 2] =
@@ -13,6 +13,12 @@ pub(in crate::config) const HEADER_FORWARD_TOKEN: [(&str, HeaderForwardToken); 3
     ("keep", HeaderForwardToken::Keep),
     ("move", HeaderForwardToken::Move),
     ("reject", HeaderForwardToken::Reject),
+];
+
+/// The words of `credentials.mode`.
+pub(in crate::config) const MODE: [(&str, CredentialMode); 2] = [
+    ("passthrough", CredentialMode::Passthrough),
+    ("broker", CredentialMode::Broker),
 ];
 
 /// SHA-256 in hexadecimal.
@@ -33,8 +39,9 @@ pub(super) const CREDENTIALS: [Key; 5] = [
     ),
     key(
         "mode",
-        Takes::Word(&["passthrough", "broker"]),
-        "passthrough: clients bring their own QStash token. broker: the guard holds it, and clients show a key.",
+        Takes::Word(const { &words(&MODE) }),
+        "passthrough: clients bring their own QStash token. broker: the guard holds it, and clients show a key of `callers` \
+         in its place; whoever shows none gets 401.",
     ),
     key(
         "token",
@@ -53,12 +60,13 @@ pub(super) const CALLER: Takes = Takes::Mapping(
         needed(
             "name",
             Takes::Name(LONGEST_NAME),
-            "The name that rules, limits, metrics and the trail call this caller by.",
+            "The name that rules, limits, metrics and the trail call this caller by. Two entries may have one name: while a \
+             key is changed, the old one and the new one.",
         ),
         key(
             "key_sha256",
             HASH,
-            "For broker: the SHA-256 of the caller's guard key, in hexadecimal.",
+            "For broker: the SHA-256 of the caller's guard key, in hexadecimal. `qstash-guard key` makes both.",
         ),
         key(
             "token_sha256",

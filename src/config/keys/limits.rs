@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{Key, TIMEOUT, Takes, key, needed, words};
-use crate::limits::{Per, Unit};
+use crate::limits::{OnError, Per, Unit};
 
 /// What stands in `applies_to` for the records of denials.
 pub(in crate::config) const DENIED: &str = "denied";
@@ -26,6 +26,13 @@ pub(in crate::config) const PER: [(&str, Per); 3] = [
 
 /// The words of `unit`.
 pub(in crate::config) const UNIT: [(&str, Unit); 2] = [("requests", Unit::Requests), ("messages", Unit::Messages)];
+
+/// The words of `on_error`.
+pub(in crate::config) const ON_ERROR: [(&str, OnError); 3] = [
+    ("local", OnError::Local),
+    ("deny", OnError::Deny),
+    ("allow", OnError::Allow),
+];
 
 const APPLIES_TO: Takes = Takes::Either(&[
     Takes::List(&Takes::Operation, 1..=usize::MAX),
@@ -65,7 +72,7 @@ pub(super) const STORE: [Key; 3] = [
     key("timeout", TIMEOUT, "How long to wait for the store."),
     key(
         "on_error",
-        Takes::Word(&["local", "deny", "allow"]),
+        Takes::Word(const { &words(&ON_ERROR) }),
         "What happens without the store. local: each guard counts in its own process.",
     ),
 ];

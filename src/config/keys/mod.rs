@@ -66,13 +66,15 @@ pub(super) enum Takes {
     List(&'static Takes, RangeInclusive<usize>),
     /// Keys and values. Where there are names, exactly one of them is there.
     Mapping(&'static [Key], &'static [&'static str]),
+    /// Keys and values, at least one of them.
+    SomeOf(&'static [Key]),
 }
 
 impl Takes {
     /// The keys of a mapping, of the items of a list, or of what is a mapping where it is there.
     fn keys(&self) -> &'static [Key] {
         match self {
-            Takes::Mapping(keys, _) => keys,
+            Takes::Mapping(keys, _) | Takes::SomeOf(keys) => keys,
             Takes::List(items, _) => items.keys(),
             Takes::Either(either) => either
                 .iter()

@@ -1,7 +1,7 @@
 //! `policy`.
 
 use super::{ANY, Key, Takes, key, section, words};
-use crate::policy::{MAX_MESSAGE_IDS, Mode};
+use crate::policy::{CapEnforcedBy, MAX_MESSAGE_IDS, Mode, OnMissingCap};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::MESSAGE_FILTERS;
 
@@ -10,6 +10,19 @@ pub(in crate::config) const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforc
 
 /// The words of `policy.qstash_destinations`: whether they are allowed.
 pub(in crate::config) const DESTINATIONS: [(&str, bool); 2] = [("deny", false), ("allow", true)];
+
+/// The words of `policy.bulk_cancel.cap_enforced_by`.
+pub(in crate::config) const CAP_ENFORCED_BY: [(&str, CapEnforcedBy); 3] = [
+    ("qstash", CapEnforcedBy::Qstash),
+    ("guard", CapEnforcedBy::Guard),
+    ("auto", CapEnforcedBy::Auto),
+];
+
+/// The words of `policy.bulk_cancel.on_missing_cap`.
+pub(in crate::config) const ON_MISSING_CAP: [(&str, OnMissingCap); 2] = [
+    ("deny", OnMissingCap::Deny),
+    ("apply_max_count", OnMissingCap::ApplyMaxCount),
+];
 
 /// The operations that `guard` may be said of.
 pub(in crate::config) const GUARDABLE: [Operation; 7] = [
@@ -95,14 +108,14 @@ const BULK_CANCEL: &[Key] = &[
     ),
     key(
         "cap_enforced_by",
-        Takes::Word(&["qstash", "guard", "auto"]),
+        Takes::Word(const { &words(&CAP_ENFORCED_BY) }),
         "Who sees to it that no more than count messages go: qstash, or the guard itself. auto: guard where the upstream \
          host is under upstash.io, else qstash.",
     ),
     key(
         "on_missing_cap",
-        Takes::Word(&["deny", "apply_max_count"]),
-        "What happens to a cancel without count where require_cap asks for one. apply_max_count needs a cap that the \
-         guard enforces.",
+        Takes::Word(const { &words(&ON_MISSING_CAP) }),
+        "What happens to a cancel without count where require_cap asks for one: deny, or apply_max_count where the \
+         guard enforces the cap.",
     ),
 ];

@@ -1,7 +1,7 @@
 //! An item of `policy.rules`.
 
 use super::policy::{BOUNDS, MODES};
-use super::{Takes, key, needed, section, words};
+use super::{Takes, key, needed, words};
 
 /// The most rules: each costs the requests that it names a little time.
 pub(in crate::config) const MOST_RULES: usize = 1000;
@@ -36,7 +36,9 @@ pub(super) const RULE: Takes = Takes::Mapping(
         key(
             "when",
             Takes::Text,
-            "A condition in CEL over caller, client, request, operation and cancel; left out: always.",
+            "A condition in CEL over caller, client, request, operation and cancel; left out: always. request.path is \
+             the judged copy: decoded, in lower case, // as /, without a / at its end; where a rule looks at it, paths \
+             that servers read differently are refused.",
         ),
         key(
             "deny",
@@ -49,9 +51,9 @@ pub(super) const RULE: Takes = Takes::Mapping(
             "Let the request through, past policy.bulk_cancel. It never lifts limits, nor the refusal of what is \
              ambiguous.",
         ),
-        section(
+        key(
             "bulk_cancel",
-            BOUNDS,
+            Takes::SomeOf(BOUNDS),
             "Limits of its own for a bulk cancel; keys left out keep the value of policy.bulk_cancel.",
         ),
         key(

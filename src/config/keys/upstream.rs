@@ -20,7 +20,11 @@ pub(super) const UPSTREAM: [Key; 5] = [
         "http or https; a path is put before every path. Take the URL of your region (like \
          https://qstash-us-east-1.upstash.io).",
     ),
-    key("ca_file", FILE, "More root certificates to trust, as a PEM file."),
+    key(
+        "ca_file",
+        FILE,
+        "More root certificates to trust, as a PEM file; for rate_limit_store too.",
+    ),
     key("connect_timeout", TIMEOUT, "How long TCP and TLS together may take."),
     key(
         "response_timeout",

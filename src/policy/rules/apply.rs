@@ -10,7 +10,6 @@ use super::variables::{Facts, Variables};
 use crate::policy::bounds::out_of_bounds;
 use crate::policy::refusal::{Code, Refusal, Violation};
 use crate::policy::settings::{BulkCancel, Mode};
-use crate::qstash::selection::Selection;
 
 /// What rules said of a request.
 #[derive(Debug, Default)]
@@ -34,11 +33,14 @@ pub(in crate::policy) enum Effect<'r> {
 
 impl Effect<'_> {
     /// What a request violates by it.
-    pub(in crate::policy) fn violations(&self, selection: Option<&Selection>) -> Vec<Violation> {
+    pub(in crate::policy) fn violations(&self, facts: &Facts<'_>) -> Vec<Violation> {
         match self {
             Effect::Deny(message) => vec![Violation::new(Code::DeniedByRule, message.as_ref())],
             Effect::Allow => Vec::new(),
-            Effect::Limits(own) => selection.map_or_else(Vec::new, |selection| out_of_bounds(own, selection)),
+            Effect::Limits(own) => {
+                let bounded = |selection| out_of_bounds(own, selection, facts.fills_missing_caps);
+                facts.selection.map_or_else(Vec::new, bounded)
+            }
         }
     }
 }
@@ -181,7 +183,7 @@ impl<'r> Applied<'r> {
             return true;
         }
         if self.rehearsed.is_none() {
-            let refusal = Refusal::of(effect.violations(facts.selection));
+            let refusal = Refusal::of(effect.violations(facts));
             self.rehearsed = refusal.map(|refusal| refusal.by_rule(Some(rule.name.clone())));
         }
         false

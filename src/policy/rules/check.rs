@@ -1,26 +1,23 @@
 //! The syntax tree of a condition, walked at load: every name must be one that is there, and what it costs is bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SourceInfo, operators};
-use cel::{Context, ExecutionError, IdedExpr, Program, Value};
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
+use cel::{IdedExpr, Program};
 
 use super::condition::ConditionFault;
-use super::names;
-use super::patterns::Patterns;
-use super::variables::{ENVIRONMENT, FILTERS};
-use crate::policy::nearest::nearest;
+use super::cost::{Amount, Extent, LONGEST_LIST, MOST_STEPS};
+use super::patterns::{Patterns, Weight};
+use super::places::Places;
+use super::scope::{Bound, is_short, may_hold_maps, spelled};
+use super::variables::{FILTERS, IDS, PATH, filters};
+use super::{functions, names};
 use crate::qstash::selection::quoted;
+use crate::qstash::target::folded;
 
 /// How deep an expression may nest: the interpreter recurses.
 const DEEPEST: usize = 48;
-
-/// The most steps that macros like `all` may take together, where a list of a request counts as [`LONGEST_LIST`].
-const MOST_STEPS: u64 = 20_000;
-
-/// The most items of a list that a request brings into a condition.
-const LONGEST_LIST: u64 = 1000;
 
 /// A tree that was checked.
 pub(super) struct Checked {
@@ -30,32 +27,39 @@ pub(super) struct Checked {
     pub(super) patterns: Patterns,
     /// Where each node stands, in bytes of the text.
     pub(super) places: BTreeMap<u64, Range<usize>>,
+    /// The full names of the variables in it.
+    pub(super) uses: BTreeSet<String>,
+    /// What it takes to evaluate it.
+    pub(super) steps: Amount,
 }
 
 /// Checks a tree.
 pub(super) fn check(text: &str, program: &Program) -> Result<Checked, Vec<ConditionFault>> {
     let mut checker = Checker {
-        text,
-        info: program.source_info(),
+        places: Places {
+            text,
+            info: program.source_info(),
+            deepest: DEEPEST,
+        },
         bound: Vec::new(),
-        steps: 0,
+        steps: Amount::default(),
         patterns: Patterns::default(),
-        places: BTreeMap::new(),
+        found: BTreeMap::new(),
+        uses: BTreeSet::new(),
         faults: Vec::new(),
     };
     let mut expression = program.expression().clone();
-    checker.walk(&mut expression, 0, 1);
-    if checker.steps > MOST_STEPS {
-        checker.fault(
-            0..text.len(),
-            "the condition goes through lists within lists, which may take too long; write it with fewer of them",
-        );
+    checker.walk(&mut expression, 0, Amount::ONE);
+    if checker.faults.is_empty() && checker.steps.at(LONGEST_LIST) > MOST_STEPS {
+        checker.fault(0..text.len(), TOO_LONG);
     }
     if checker.faults.is_empty() {
         Ok(Checked {
             expression,
             patterns: checker.patterns,
-            places: checker.places,
+            places: checker.found,
+            uses: checker.uses,
+            steps: checker.steps,
         })
     } else {
         Err(checker.faults)
@@ -63,13 +67,14 @@ pub(super) fn check(text: &str, program: &Program) -> Result<Checked, Vec<Condit
 }
 
 struct Checker<'t> {
-    text: &'t str,
-    info: &'t SourceInfo,
+    places: Places<'t>,
     /// The variables of macros that are known where the walk is.
-    bound: Vec<String>,
-    steps: u64,
+    bound: Vec<Bound>,
+    steps: Amount,
     patterns: Patterns,
-    places: BTreeMap<u64, Range<usize>>,
+    /// Where each node stands.
+    found: BTreeMap<u64, Range<usize>>,
+    uses: BTreeSet<String>,
     faults: Vec<ConditionFault>,
 }
 
@@ -81,35 +86,65 @@ impl Checker<'_> {
         });
     }
 
-    /// Checks a node that is evaluated up to `times` times.
-    fn walk(&mut self, node: &mut IdedExpr, depth: usize, times: u64) {
-        let place = self.place(node, depth);
-        self.places.insert(node.id, place.clone());
+    fn takes(&mut self, steps: Amount) {
+        self.steps = self.steps.plus(steps);
+    }
+
+    /// Checks a node that is evaluated up to `times` times; how much its value holds.
+    fn walk(&mut self, node: &mut IdedExpr, depth: usize, times: Amount) -> Extent {
+        let place = self.places.of(node, depth);
+        self.found.insert(node.id, place.clone());
         if depth > DEEPEST {
             if !self.faults.iter().any(|fault| fault.message == TOO_DEEP) {
                 self.fault(place, TOO_DEEP);
             }
-            return;
+            return Extent::SINGLE;
         }
-        if let Some(segments) = self.name(node) {
+        if let Some(segments) = spelled(node, &self.bound) {
             let tested = matches!(&node.expr, Expr::Select(select) if select.test);
             match names::resolve(&segments.iter().map(String::as_str).collect::<Vec<_>>()) {
                 Ok(name) if tested => self.fault(place, always_there(&name)),
-                Ok(name) => node.expr = Expr::Ident(name),
+                Ok(name) => {
+                    let extent = match name.as_str() {
+                        FILTERS => Extent::FILTERS,
+                        IDS => Extent::LIST,
+                        name if name.starts_with(FILTERS) => Extent::LIST,
+                        _ => Extent::SINGLE,
+                    };
+                    self.uses.insert(name.clone());
+                    node.expr = Expr::Ident(name);
+                    return extent;
+                }
                 Err(message) => self.fault(place, message),
             }
-            return;
+            return Extent::SINGLE;
         }
         match &mut node.expr {
-            Expr::Literal(_) | Expr::Ident(_) | Expr::Unspecified => {}
-            Expr::Select(select) => self.walk(&mut select.operand, depth + 1, times),
+            Expr::Ident(name) => {
+                let bound = self.bound.iter().rev().find(|bound| bound.name == *name);
+                bound.map_or(Extent::SINGLE, |bound| bound.extent)
+            }
+            Expr::Literal(_) | Expr::Unspecified => Extent::SINGLE,
+            Expr::Select(select) => {
+                self.takes(times);
+                let extent = self.walk(&mut select.operand, depth + 1, times);
+                if !may_hold_maps(&select.operand, &self.bound, DEEPEST) {
+                    let message = format!(
+                        "only a map has members, and this is none; take `.{}` out",
+                        select.field.escape_debug()
+                    );
+                    self.fault(place, message);
+                }
+                extent.item()
+            }
             Expr::Call(call) => self.call(call, &place, depth, times),
             Expr::Comprehension(comprehension) => self.comprehension(comprehension, &place, depth, times),
             Expr::List(list) => {
                 self.grows(&list.elements.iter().collect::<Vec<_>>(), &place);
-                for item in &mut list.elements {
-                    self.walk(item, depth + 1, times);
-                }
+                let walk = |extent: Extent, item| extent.with(self.walk(item, depth + 1, times));
+                let extent = list.elements.iter_mut().fold(Extent::EMPTY, walk);
+                self.takes(times.times(extent.total));
+                extent
             }
             Expr::Map(map) => {
                 let values = map.entries.iter().filter_map(|entry| match &entry.expr {
@@ -117,63 +152,126 @@ impl Checker<'_> {
                     EntryExpr::StructField(_) => None,
                 });
                 self.grows(&values.collect::<Vec<_>>(), &place);
+                let mut extent = Extent::EMPTY;
                 for entry in &mut map.entries {
                     if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                        self.walk(&mut entry.key, depth + 1, times);
-                        self.walk(&mut entry.value, depth + 1, times);
+                        extent = extent.with(self.walk(&mut entry.key, depth + 1, times));
+                        extent = extent.with(self.walk(&mut entry.value, depth + 1, times));
                     }
                 }
+                self.takes(times.times(extent.total));
+                extent
             }
             Expr::Struct(structure) => {
                 let message = format!("there is no type {}", quoted(&structure.type_name));
                 self.fault(place, message);
+                Extent::SINGLE
             }
         }
     }
 
-    fn call(&mut self, call: &mut CallExpr, place: &Range<usize>, depth: usize, times: u64) {
-        let is_operator = call.func_name.contains(['_', '@']) && !call.func_name.starts_with(char::is_alphabetic);
-        if !is_operator && !is_function(&call.func_name) {
-            let name = quoted(&call.func_name);
-            let message = match nearest(&call.func_name, FUNCTIONS.iter().copied()) {
-                Some(near) => format!("there is no function {name}; did you mean `{near}`?"),
-                None => format!("there is no function {name}"),
-            };
-            self.fault(self.function_place(call, place), message);
+    fn call(&mut self, call: &mut CallExpr, place: &Range<usize>, depth: usize, times: Amount) -> Extent {
+        if let Some(message) = functions::fault(call) {
+            self.fault(self.places.of_function(call, place), message);
+            if functions::is_macro(&call.func_name) {
+                return Extent::SINGLE;
+            }
         }
-        if call.func_name == operators::ADD {
-            self.grows(&call.args.iter().collect::<Vec<_>>(), place);
-        }
-        if let Some(target) = &mut call.target {
-            self.walk(target, depth + 1, times);
-        }
-        if call.func_name == "matches"
+        let name = call.func_name.clone();
+        let mut weight = Amount::ONE;
+        if name == "matches"
             && let Some(pattern) = call.args.last_mut()
         {
-            self.pattern(pattern, depth);
+            weight = match self.pattern(pattern, depth) {
+                Weight::Light => Amount::of(2),
+                // The whole of a long text may stand in one item.
+                Weight::Heavy => Amount::of(if self.bound.is_empty() { 4096 } else { 64 }),
+            };
         }
-        for argument in &mut call.args {
-            let is_pattern = matches!(&argument.expr, Expr::Ident(name) if name.starts_with('@'));
+        let mut extents = Vec::new();
+        for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
+            let is_pattern = matches!(&part.expr, Expr::Ident(name) if name.starts_with("@pattern"));
             if !is_pattern {
-                self.walk(argument, depth + 1, times);
+                extents.push(self.walk(part, depth + 1, times));
+            }
+        }
+        if name == operators::ADD && !self.bound.is_empty() {
+            let long = call.args.iter().filter(|part| !is_short(part, &self.bound));
+            if long.count() > 1 {
+                self.fault(place.clone(), GROWS);
+            }
+        }
+        self.compares_path(call, depth);
+        let all = extents.iter().copied();
+        let (first, last) = (extents.first().copied(), extents.last().copied());
+        let (worked, extent) = match name.as_str() {
+            operators::ADD => {
+                let sum = all.fold(Extent::EMPTY, Extent::plus);
+                (sum.total, sum)
+            }
+            operators::EQUALS | operators::NOT_EQUALS => {
+                let least = all.map(|extent| extent.total).reduce(Amount::lesser);
+                (least.unwrap_or_default(), Extent::SINGLE)
+            }
+            operators::IN => (last.map(|list| list.total).unwrap_or_default(), Extent::SINGLE),
+            operators::INDEX => (Amount::ONE, first.map_or(Extent::SINGLE, Extent::item)),
+            operators::CONDITIONAL => {
+                let either = extents.iter().skip(1).copied().reduce(Extent::or);
+                (Amount::ONE, either.unwrap_or(Extent::SINGLE))
+            }
+            "dyn" => (Amount::ONE, first.unwrap_or(Extent::SINGLE)),
+            _ => (Amount::ONE, Extent::SINGLE),
+        };
+        self.takes(times.times(weight.or(worked)));
+        extent
+    }
+
+    /// Refuses a text that the judged copy of a path never holds.
+    fn compares_path(&mut self, call: &CallExpr, depth: usize) {
+        let parts = || call.target.as_deref().into_iter().chain(&call.args);
+        let is_path = |part: &IdedExpr| matches!(&part.expr, Expr::Ident(name) if name == PATH);
+        if !parts().any(is_path) {
+            return;
+        }
+        let texts: Vec<&IdedExpr> = parts()
+            .flat_map(|part| match &part.expr {
+                Expr::List(list) => list.elements.iter().collect(),
+                _ => vec![part],
+            })
+            .collect();
+        for node in texts {
+            let Expr::Literal(LiteralValue::String(text)) = &node.expr else {
+                continue;
+            };
+            let judged = as_judged(text.inner());
+            if judged != text.inner() {
+                let message = format!(
+                    "`{PATH}` is the judged copy, in lower case and with `//` as `/`, and never holds this; write {}",
+                    quoted(&judged)
+                );
+                self.fault(self.places.of(node, depth), message);
             }
         }
     }
 
     /// Compiles a pattern and puts the variable that stands for it in its place.
-    fn pattern(&mut self, node: &mut IdedExpr, depth: usize) {
-        let place = self.place(node, depth);
+    fn pattern(&mut self, node: &mut IdedExpr, depth: usize) -> Weight {
+        let place = self.places.of(node, depth);
         let Expr::Literal(LiteralValue::String(pattern)) = &node.expr else {
             self.fault(
                 place,
                 "the pattern of `matches` is compiled once, at load; write it out as a string",
             );
-            return;
+            return Weight::Light;
         };
         match self.patterns.add(pattern.inner()) {
-            Ok(name) => node.expr = Expr::Ident(name),
-            Err(reason) => self.fault(place, format!("the pattern is not a regular expression: {reason}")),
+            Ok((name, weight)) => {
+                node.expr = Expr::Ident(name);
+                return weight;
+            }
+            Err(reason) => self.fault(place, format!("the pattern cannot be used: {reason}")),
         }
+        Weight::Light
     }
 
     /// Refuses parts of a loop that are put together: what is put together twice in each of many loops may grow to any
@@ -188,115 +286,60 @@ impl Checker<'_> {
     /// Whether the variable of a macro, not what it gathers, is somewhere in an expression.
     fn mentions_bound(&self, node: &IdedExpr) -> bool {
         let references = node.references();
-        self.bound
-            .iter()
-            .any(|bound| !bound.starts_with('@') && references.has_variable(bound))
+        let mut written = self.bound.iter().filter(|bound| !bound.name.starts_with('@'));
+        written.any(|bound| references.has_variable(&bound.name))
     }
 
-    fn comprehension(&mut self, comprehension: &mut ComprehensionExpr, place: &Range<usize>, depth: usize, times: u64) {
+    fn comprehension(
+        &mut self,
+        comprehension: &mut ComprehensionExpr,
+        place: &Range<usize>,
+        depth: usize,
+        times: Amount,
+    ) -> Extent {
         let gathers = matches!(comprehension.accu_init.expr, Expr::List(_));
         if gathers && !self.bound.is_empty() {
             self.fault(place.clone(), GROWS);
         }
-        let items = match &comprehension.iter_range.expr {
-            Expr::List(list) => list.elements.len() as u64,
-            Expr::Map(map) => map.entries.len() as u64,
-            _ => LONGEST_LIST,
+        let over = self.walk(&mut comprehension.iter_range, depth + 1, times);
+        let counted = |items: usize| Amount::of(items.max(1) as u64);
+        let (items, item) = match &comprehension.iter_range.expr {
+            Expr::List(list) => (counted(list.elements.len()), over.item()),
+            // A map is gone through by its keys.
+            Expr::Map(map) => (counted(map.entries.len()), Extent::SINGLE),
+            Expr::Ident(name) if name == FILTERS => (counted(filters().len()), Extent::SINGLE),
+            _ => (over.total, over.item()),
         };
-        self.walk(&mut comprehension.iter_range, depth + 1, times);
+        let maps = may_hold_maps(&comprehension.iter_range, &self.bound, DEEPEST)
+            && !matches!(&comprehension.iter_range.expr, Expr::Ident(name) if name == FILTERS);
         self.walk(&mut comprehension.accu_init, depth + 1, times);
-        let inner = times.saturating_mul(items.max(1));
-        self.steps = self.steps.saturating_add(inner);
+        let inner = times.times(items);
+        self.takes(inner);
         let outer = self.bound.len();
-        self.bound.push(comprehension.iter_var.clone());
-        self.bound.extend(comprehension.iter_var2.clone());
-        self.bound.push(comprehension.accu_var.clone());
-        self.walk(&mut comprehension.loop_cond, depth + 1, inner);
-        self.walk(&mut comprehension.loop_step, depth + 1, inner);
+        let names = [Some(&comprehension.iter_var), comprehension.iter_var2.as_ref()];
+        let bound = |name: &String| Bound {
+            name: name.clone(),
+            extent: item,
+            maps,
+        };
+        self.bound.extend(names.into_iter().flatten().map(bound));
+        self.bound.push(Bound {
+            name: comprehension.accu_var.clone(),
+            extent: if gathers { Extent::EMPTY } else { Extent::SINGLE },
+            maps,
+        });
+        // Whether to go on is asked by the macro itself, and part of the step for each item.
+        self.walk(&mut comprehension.loop_cond, depth + 1, Amount::default());
+        let step = self.walk(&mut comprehension.loop_step, depth + 1, inner);
         self.walk(&mut comprehension.result, depth + 1, times);
         self.bound.truncate(outer);
-    }
-
-    /// The segments of the name that a node spells: `a.b`, and `cancel.filters["x"]` too. `None` where it is none, or
-    /// begins with the variable of a macro.
-    fn name(&self, node: &IdedExpr) -> Option<Vec<String>> {
-        let mut segments = Vec::new();
-        let mut node = node;
-        loop {
-            match &node.expr {
-                Expr::Ident(name) => {
-                    let name = name.strip_prefix('.').unwrap_or(name);
-                    if name.starts_with('@') || self.bound.iter().any(|bound| bound == name) {
-                        return None;
-                    }
-                    segments.push(name.to_owned());
-                    segments.reverse();
-                    return Some(segments);
-                }
-                Expr::Select(select) => {
-                    segments.push(select.field.clone());
-                    node = &select.operand;
-                }
-                Expr::Call(call) if call.func_name == operators::INDEX && segments.is_empty() => {
-                    let [of, key] = call.args.as_slice() else { return None };
-                    let Expr::Literal(LiteralValue::String(key)) = &key.expr else {
-                        return None;
-                    };
-                    let whole = self.name(of)?;
-                    let name = whole.join(".");
-                    if name != FILTERS && names::is_variable(&name) {
-                        return None;
-                    }
-                    return Some([whole, vec![key.inner().to_owned()]].concat());
-                }
-                _ => return None,
-            }
+        if !gathers {
+            return Extent::SINGLE;
         }
-    }
-
-    /// Where a node stands. The parser only knows a part of it: the operator, the dot, the parenthesis.
-    fn place(&self, node: &IdedExpr, depth: usize) -> Range<usize> {
-        let whole = 0..self.text.len();
-        let Some((start, stop)) = self.info.offset_for(node.id) else {
-            return whole;
-        };
-        let (start, stop) = (start as usize, stop as usize + 1);
-        let own = if self.text.get(start..stop).is_some() {
-            start..stop
-        } else {
-            whole
-        };
-        // What nests too deeply is shown by a part of it.
-        if depth > DEEPEST {
-            return own;
+        Extent {
+            total: items.times(step.total),
+            within: step.within,
         }
-        match &node.expr {
-            Expr::Select(select) if !select.test => {
-                let end = own.end + select.field.len();
-                let field = self.text.get(own.end..end) == Some(select.field.as_str());
-                self.place(&select.operand, depth + 1).start..if field { end } else { own.end }
-            }
-            Expr::Select(_) => own.start.saturating_sub("has".len())..own.end,
-            Expr::Call(call) => {
-                let all = call.target.as_deref().into_iter().chain(&call.args);
-                all.fold(own, |place, part| {
-                    let part = self.place(part, depth + 1);
-                    place.start.min(part.start)..place.end.max(part.end)
-                })
-            }
-            Expr::Comprehension(comprehension) => self.place(&comprehension.iter_range, depth + 1).start..own.end,
-            _ => own,
-        }
-    }
-
-    /// Where the name of a function stands in its call.
-    fn function_place(&self, call: &CallExpr, place: &Range<usize>) -> Range<usize> {
-        let name = format!("{}(", call.func_name);
-        let within = self.text.get(place.clone()).and_then(|text| text.rfind(&name));
-        within.map_or_else(
-            || place.clone(),
-            |at| place.start + at..place.start + at + call.func_name.len(),
-        )
     }
 }
 
@@ -314,54 +357,14 @@ const GROWS: &str = "lists and texts may not be built within a loop, where they 
 
 const TOO_DEEP: &str = "the condition nests too deeply; split the rule";
 
-/// Whether the library has a function of this name: called without arguments, it then misses them.
-fn is_function(name: &str) -> bool {
-    let call = |target| IdedExpr {
-        id: 0,
-        expr: Expr::Call(CallExpr {
-            func_name: name.to_owned(),
-            target,
-            args: Vec::new(),
-        }),
-    };
-    let context = Context::with_env(ENVIRONMENT.clone());
-    let known = |call: &IdedExpr| {
-        !matches!(
-            Value::resolve(call, &context),
-            Err(ExecutionError::UndeclaredReference(_))
-        )
-    };
-    let null = IdedExpr {
-        id: 0,
-        expr: Expr::Literal(LiteralValue::Null),
-    };
-    known(&call(None)) || known(&call(Some(Box::new(null))))
-}
+const TOO_LONG: &str = "the condition goes through lists within lists or compares whole lists for each item, which may \
+                        take too long; write it with fewer of them";
 
-/// The functions that are probably meant by a name that is none.
-const FUNCTIONS: &[&str] = &[
-    "all",
-    "contains",
-    "duration",
-    "endsWith",
-    "exists",
-    "exists_one",
-    "filter",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getDayOfYear",
-    "getFullYear",
-    "getHours",
-    "getMinutes",
-    "getMonth",
-    "getSeconds",
-    "has",
-    "int",
-    "map",
-    "matches",
-    "size",
-    "startsWith",
-    "string",
-    "timestamp",
-];
+/// A text as it stands in the judged copy of a path.
+fn as_judged(text: &str) -> String {
+    let mut judged = folded(text);
+    while judged.contains("//") {
+        judged = judged.replace("//", "/");
+    }
+    judged
+}

@@ -1,17 +1,20 @@
 //! The `when` of a rule: an expression in CEL, compiled once.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use cel::common::ast::{Expr, LiteralValue};
 use cel::common::types::CelBool;
 use cel::{Context, ExecutionError, IdedExpr, ParseError, Value};
 
 use super::check::{Checked, check};
+use super::cost::{Amount, MOST_STEPS_OF_A_REQUEST};
 use super::patterns::Patterns;
 use super::trial;
-use super::variables::{ENVIRONMENT, Variables};
+use super::variables::{ENVIRONMENT, FILTERS, IDS, METHOD, PATH, Variables};
 use crate::qstash::operation::Operation;
 
 /// The longest expression, in bytes. The parser and the interpreter recurse, so that this bounds the stack they take.
@@ -21,12 +24,17 @@ pub const LONGEST_CONDITION: usize = 2048;
 /// Ids are as many at most, see [`MAX_MESSAGE_IDS`](crate::policy::MAX_MESSAGE_IDS).
 const MOST_FILTER_VALUES: usize = 1000;
 
+/// The longest text of a request that a condition is evaluated over, in bytes: how long many functions take grows with it.
+const LONGEST_TEXT: usize = 4096;
+
 /// A condition that was compiled, its names checked and tried out.
 #[derive(Clone)]
 pub struct Condition {
     text: Arc<str>,
     expression: Arc<IdedExpr>,
     patterns: Arc<Patterns>,
+    uses: Arc<BTreeSet<String>>,
+    steps: Amount,
 }
 
 /// What is wrong with a condition.
@@ -76,11 +84,15 @@ impl Condition {
             expression,
             patterns,
             places,
+            uses,
+            steps,
         } = check(text, &program)?;
         let condition = Condition {
             text: text.into(),
             expression: Arc::new(expression),
             patterns: Arc::new(patterns),
+            uses: Arc::new(uses),
+            steps,
         };
         match trial::run(&condition, operations, guarded) {
             None => Ok(condition),
@@ -99,6 +111,19 @@ impl Condition {
         &self.text
     }
 
+    /// Whether it looks at a variable or at members of it, however that is spelt: `request.path`, `cancel.filters`.
+    pub fn uses(&self, variable: &str) -> bool {
+        self.uses.iter().any(|used| {
+            let behind = used.strip_prefix(variable);
+            behind.is_some_and(|behind| behind.is_empty() || behind.starts_with('.'))
+        })
+    }
+
+    /// Whether it is `true`, and so holds for every request.
+    pub fn is_always(&self) -> bool {
+        matches!(&self.expression.expr, Expr::Literal(LiteralValue::Boolean(truth)) if *truth.inner())
+    }
+
     /// Whether it holds for a request.
     ///
     /// # Errors
@@ -109,6 +134,17 @@ impl Condition {
                 "the request has more than {MOST_FILTER_VALUES} values of filters"
             ));
         }
+        let too_long =
+            |length: usize, names: [&str; 2]| length > LONGEST_TEXT && names.iter().any(|name| self.uses(name));
+        if too_long(variables.longest_value, [IDS, FILTERS]) || too_long(variables.longest_of_head, [PATH, METHOD]) {
+            return Err(format!("a text of the request has more than {LONGEST_TEXT} bytes"));
+        }
+        let steps = self.steps.at(variables.longest_list as u64);
+        let steps = variables.steps.get().saturating_add(steps);
+        if steps > MOST_STEPS_OF_A_REQUEST {
+            return Err("the rules would take too long over so many ids or values of filters".to_owned());
+        }
+        variables.steps.set(steps);
         // The interpreter is not known to panic. Should it, the rule has failed, and not the guard.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.evaluate(&self.expression, variables)));
         match outcome {

@@ -3,9 +3,13 @@
 mod apply;
 mod check;
 mod condition;
+mod cost;
+mod functions;
 mod names;
 mod patterns;
+mod places;
 mod rule;
+mod scope;
 mod trial;
 mod variables;
 

@@ -9,7 +9,10 @@ use cel::{Env, ExecutionError};
 use regex::{Regex, RegexBuilder};
 
 /// A compiled pattern of more bytes is refused: how long a match takes grows with it.
-const LARGEST: usize = 1 << 20;
+const LARGEST: usize = 64 << 10;
+
+/// A compiled pattern of more bytes is heavy.
+const LIGHT: usize = 16 << 10;
 
 /// What the names of patterns begin with; no name that is written in CEL does.
 const PREFIX: &str = "@pattern";
@@ -25,15 +28,26 @@ pub(super) struct Patterns(Vec<Pattern>);
 #[derive(Clone, Debug)]
 struct Pattern(Regex);
 
+/// How long a pattern may take for each byte of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// About as long as other functions.
+    Light,
+    /// Some dozens of times that, at worst.
+    Heavy,
+}
+
 impl Patterns {
-    /// Compiles a pattern; gives the variable that stands for it from then on.
+    /// Compiles a pattern; gives the variable that stands for it from then on, and what it weighs.
     ///
     /// # Errors
     /// What is wrong with it, in one line.
-    pub(super) fn add(&mut self, pattern: &str) -> Result<String, String> {
-        let compiled = RegexBuilder::new(pattern).size_limit(LARGEST).build();
-        let compiled = compiled.map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
+    pub(super) fn add(&mut self, pattern: &str) -> Result<(String, Weight), String> {
+        let within = |limit| RegexBuilder::new(pattern).size_limit(limit).build();
+        let light = within(LIGHT).map(|compiled| (compiled, Weight::Light));
+        let compiled = light.or_else(|_| within(LARGEST).map(|compiled| (compiled, Weight::Heavy)));
+        let (compiled, weight) = compiled.map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => "it repeats too much, and would take too long to match".to_owned(),
             error => {
                 // The last line of the report is its message.
                 let report = error.to_string();
@@ -42,7 +56,7 @@ impl Patterns {
             }
         })?;
         self.0.push(Pattern(compiled));
-        Ok(format!("{PREFIX}{}", self.0.len() - 1))
+        Ok((format!("{PREFIX}{}", self.0.len() - 1), weight))
     }
 
     pub(super) fn is_empty(&self) -> bool {

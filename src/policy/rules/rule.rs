@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::condition::Condition;
+use super::variables::PATH;
 use crate::policy::settings::{BulkCancel, Mode, glob};
 use crate::qstash::operation::Operation;
 
@@ -59,6 +60,11 @@ impl Rule {
         self.mode == Mode::Enforce && (matches!(self.action, Action::Deny(_)) || self.when.is_some())
     }
 
+    /// Whether it decides by the path: then its operations are read from a path in one way only.
+    fn reads_path(&self) -> bool {
+        self.mode == Mode::Enforce && self.when.as_ref().is_some_and(|when| when.uses(PATH))
+    }
+
     /// Whether it is over at this time.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
@@ -73,6 +79,8 @@ pub struct Rules {
     by_operation: Vec<Vec<usize>>,
     /// By [`Operation::index`], whether one of those may refuse; empty without rules.
     refusing: Vec<bool>,
+    /// By [`Operation::index`], whether one of those looks at the path; empty without rules.
+    reading_path: Vec<bool>,
 }
 
 impl Rules {
@@ -86,13 +94,16 @@ impl Rules {
             let named = named.filter(|(_, rule)| rule.operations.contains(operation));
             named.map(|(place, _)| place).collect()
         };
-        let refuses = |operation: &Operation| {
-            rules
-                .iter()
-                .any(|rule| rule.may_refuse() && rule.operations.contains(operation))
+        let any = |holds: fn(&Rule) -> bool| -> Vec<bool> {
+            let holds_for = |operation: &Operation| {
+                let mut naming = rules.iter().filter(|rule| rule.operations.contains(operation));
+                naming.any(&holds)
+            };
+            Operation::ALL.iter().map(holds_for).collect()
         };
         Rules {
-            refusing: Operation::ALL.iter().map(refuses).collect(),
+            refusing: any(Rule::may_refuse),
+            reading_path: any(Rule::reads_path),
             by_operation: Operation::ALL.iter().map(naming).collect(),
             in_order: rules,
         }
@@ -106,6 +117,11 @@ impl Rules {
     /// Whether a rule may refuse the operation: then no second reading of a path may lead to it.
     pub fn may_refuse(&self, operation: Operation) -> bool {
         self.refusing.get(operation.index()).copied().unwrap_or_default()
+    }
+
+    /// Whether a rule decides the operation by its path: then an odd path to it is none that a rule can be held against.
+    pub fn look_at_path(&self, operation: Operation) -> bool {
+        self.reading_path.get(operation.index()).copied().unwrap_or_default()
     }
 
     /// The rules that name an operation, in order.

@@ -8,8 +8,9 @@ use cel::{ExecutionError, IdedExpr};
 use jiff::Timestamp;
 
 use super::condition::{Condition, Failure, not_boolean, reason};
-use super::variables::{Facts, Variables, filters};
+use super::variables::{FILTERS, Facts, Variables, filters};
 use crate::policy::callers::Callers;
+use crate::policy::caps::Overrun;
 use crate::policy::decide::{Asked, Context};
 use crate::qstash::credential::TokenHash;
 use crate::qstash::operation::Operation;
@@ -41,11 +42,12 @@ pub(super) fn run(
             method: "DELETE",
             path: "/v2/messages",
             context: &context,
+            overrun: Overrun::default(),
         };
         let samples = if guarded(operation) {
-            selections()
+            selections(condition.uses(FILTERS))
         } else {
-            vec![("", None, Selection::default())]
+            vec![(String::new(), None, Selection::default())]
         };
         samples.into_iter().find_map(|(with, kind, selection)| {
             let selection = kind.is_some().then_some(selection);
@@ -53,6 +55,7 @@ pub(super) fn run(
                 asked: &asked,
                 selection: selection.as_ref(),
                 kind,
+                fills_missing_caps: false,
             };
             let of = match kind {
                 Some(kind) => format!("{operation} of kind {}{with}", kind.as_str()),
@@ -63,34 +66,45 @@ pub(super) fn run(
     })
 }
 
-/// Every kind, with and without what may be null or empty.
-fn selections() -> Vec<(&'static str, Option<Kind>, Selection)> {
+/// Every kind, with and without what may be null or empty; with `single`, every filter alone, too.
+fn selections(single: bool) -> Vec<(String, Option<Kind>, Selection)> {
     let ids = Selection {
         ids: vec!["msg_1".to_owned()],
         ..Selection::default()
     };
-    let filter = Selection {
-        filters: filters()
+    let filter = |names: &[&str]| Selection {
+        filters: names
             .iter()
             .map(|name| ((*name).to_owned(), vec!["value".to_owned()]))
             .collect(),
         ..Selection::default()
     };
-    let all = Selection::default();
-    let bounded = |selection: &Selection| Selection {
-        count: Some(1),
-        from_date: Some(1),
-        to_date: Some(2),
-        ..selection.clone()
+    let mut samples = vec![
+        (String::new(), Kind::Filter, filter(filters())),
+        (String::new(), Kind::Ids, ids),
+        (String::new(), Kind::All, Selection::default()),
+    ];
+    if single {
+        samples.extend(filters().iter().map(|name| {
+            // What narrows is the policy's word: this is how it is unless it says otherwise.
+            let narrows = !name.eq_ignore_ascii_case("callerIp");
+            let kind = if narrows { Kind::Filter } else { Kind::All };
+            (format!(" with {name} alone,"), kind, filter(&[name]))
+        }));
+    }
+    let with_and_without_count = |(with, kind, selection): (String, Kind, Selection)| {
+        let bounded = Selection {
+            count: Some(1),
+            from_date: Some(1),
+            to_date: Some(2),
+            ..selection.clone()
+        };
+        [
+            (format!("{with} with count"), Some(kind), bounded),
+            (format!("{with} without count"), Some(kind), selection),
+        ]
     };
-    vec![
-        (" with count", Some(Kind::Filter), bounded(&filter)),
-        (" without count", Some(Kind::Filter), filter),
-        (" with count", Some(Kind::Ids), bounded(&ids)),
-        (" without count", Some(Kind::Ids), ids),
-        (" with count", Some(Kind::All), bounded(&all)),
-        (" without count", Some(Kind::All), all),
-    ]
+    samples.into_iter().flat_map(with_and_without_count).collect()
 }
 
 fn try_one(condition: &Condition, variables: &Variables, of: &str) -> Option<TrialFailure> {

@@ -1,5 +1,6 @@
 //! What the `when` of a rule can look at, and the names it has there.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use super::patterns;
 use crate::policy::decide::Asked;
 use crate::qstash::selection::{Kind, MESSAGE_FILTERS, Selection};
+use crate::qstash::target::Target;
 
 /// A request, as rules see it.
 #[derive(Clone, Copy, Debug)]
@@ -21,28 +23,40 @@ pub(in crate::policy) struct Facts<'a> {
     pub(in crate::policy) selection: Option<&'a Selection>,
     /// Its kind under the policy's own limits.
     pub(in crate::policy) kind: Option<Kind>,
+    /// Whether a missing cap is filled, and so none that is missing.
+    pub(in crate::policy) fills_missing_caps: bool,
 }
 
 /// Every variable by its full name, but the single filters, which are `cancel.filters.NAME`.
 ///
 /// `caller.name` is the caller as records name it, also one without a name of its own; `caller.fingerprint` is empty
-/// without a token. `request.method` and `request.path` are as sent: one path has many spellings, so `operation` is what
-/// tells requests apart. Numbers that were not given are null. Where nothing is selected, `cancel.kind` is empty too.
+/// without a token. `request.method` is as sent, `request.path` the judged copy of the path: decoded, in lower case, `//`
+/// as `/`, without a `/` at its end. Numbers that were not given are null. Where nothing is selected, `cancel.kind` is
+/// empty too.
 pub(super) const NAMES: &[&str] = &[
     "caller.name",
     "caller.fingerprint",
     "client.ip",
-    "request.method",
-    "request.path",
+    METHOD,
+    PATH,
     "request.time",
     "operation",
     "cancel.kind",
     "cancel.count",
-    "cancel.ids",
+    IDS,
     FILTERS,
     "cancel.from_date",
     "cancel.to_date",
 ];
+
+/// The variable that has the method.
+pub(super) const METHOD: &str = "request.method";
+
+/// The variable that has the judged copy of the path.
+pub(in crate::policy) const PATH: &str = "request.path";
+
+/// The variable that has the ids.
+pub(super) const IDS: &str = "cancel.ids";
 
 /// The variable that has all filters.
 pub(super) const FILTERS: &str = "cancel.filters";
@@ -68,12 +82,22 @@ pub(super) struct Variables {
     pub(super) context: Context<'static, 'static>,
     /// How many values the filters have, all together.
     pub(super) filter_values: usize,
+    /// How many items the longest list may have.
+    pub(super) longest_list: usize,
+    /// The bytes of the longest id or value of a filter.
+    pub(super) longest_value: usize,
+    /// The bytes of the path or the method, whichever is longer.
+    pub(super) longest_of_head: usize,
+    /// The steps that conditions have taken for the request.
+    pub(super) steps: Cell<u64>,
 }
 
 impl Variables {
     /// Those of a request.
     pub(super) fn of(facts: &Facts<'_>) -> Self {
-        let Facts { asked, selection, kind } = facts;
+        let Facts {
+            asked, selection, kind, ..
+        } = facts;
         let request = asked.context;
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
         let mut add = |name: &str, value: Box<dyn Val>| context.add_variable_as_val(name, value);
@@ -81,13 +105,15 @@ impl Variables {
         add("caller.name", text(&request.caller.name));
         add("caller.fingerprint", text(&fingerprint.unwrap_or_default()));
         add("client.ip", text(&request.client.to_string()));
-        add("request.method", text(asked.method));
-        add("request.path", text(asked.path));
+        let path = Target::read(asked.path.as_bytes()).judged();
+        let longest_of_head = asked.method.len().max(path.len());
+        add(METHOD, text(asked.method));
+        add(PATH, text(&path));
         add("request.time", time(request.time));
         add("operation", text(asked.operation.as_str()));
         add("cancel.kind", text(kind.map_or("", Kind::as_str)));
         add("cancel.count", number(selection.and_then(|selection| selection.count)));
-        add("cancel.ids", list(selection.map_or(&[], |selection| &selection.ids)));
+        add(IDS, list(selection.map_or(&[], |selection| &selection.ids)));
         add(
             "cancel.from_date",
             number(selection.and_then(|selection| selection.from_date)),
@@ -105,7 +131,18 @@ impl Variables {
             all.insert(CelMapKey::from(name), list(values));
         }
         add(FILTERS, Box::new(CelMap::from(all)));
-        Variables { context, filter_values }
+        let longest = |values: &[String]| values.iter().map(String::len).max();
+        let ids = selection.map_or(&[][..], |selection| &selection.ids);
+        let values = selection.iter().flat_map(|selection| &selection.filters);
+        let longest_value = values.filter_map(|(_, values)| longest(values)).chain(longest(ids));
+        Variables {
+            context,
+            filter_values,
+            longest_list: filter_values.max(ids.len()),
+            longest_value: longest_value.max().unwrap_or_default(),
+            longest_of_head,
+            steps: Cell::new(0),
+        }
     }
 }
 

@@ -28,7 +28,13 @@ fn logs_page_newest_first() {
         ("/v2/logs?state=CANCELLED", 1),
         ("/v2/logs?state=DELIVERED", 0),
         ("/v2/logs?messageId=msg_0000000000000000", 2),
-        ("/v2/logs?label=label-0,label-1&queueName=queue-0&count=7", 7),
+        ("/v2/logs?label=label-0&label=label-1&queueName=queue-0&count=7", 7),
+        // Only labels take several values, and none of them with commas.
+        ("/v2/logs?label=label-0,label-1", 0),
+        ("/v2/logs?queueName=queue-0&queueName=queue-1&count=7", 7),
+        ("/v2/logs?queueName=queue-0,queue-1", 0),
+        ("/v2/logs?flowControlKey=nope&count=3", 3),
+        ("/v2/logs?callerIp=192.0.2.1&count=3", 3),
         ("/v2/logs?toDate=0", 0),
         ("/v2/logs?host=nowhere&count=2", 2),
     ] {
@@ -39,6 +45,13 @@ fn logs_page_newest_first() {
         ask(&simulator, "GET", "/v2/events?host=nowhere", "").1,
         json!({ "events": [] })
     );
+    let (_, events) = ask(
+        &simulator,
+        "GET",
+        "/v2/events?host=host-0.example,host-1.example&flowControlKey=flow-1",
+        "",
+    );
+    assert_eq!(events["events"].as_array().map(Vec::len), Some(21));
     for target in ["/v2/logs?count=0", "/v2/logs?cursor=x", "/v2/logs?state=x"] {
         assert_eq!(ask(&simulator, "GET", target, "").0, 400, "{target}");
     }

@@ -15,6 +15,8 @@ use super::{
 
 mod cancels;
 mod endpoints;
+mod generations;
+mod listing;
 mod serving;
 
 fn simulator(count: CountHandling, messages: usize, wait: Duration) -> Simulator {
@@ -35,6 +37,12 @@ fn runtime() -> Runtime {
 
 fn ask(simulator: &Simulator, method: &str, target: &str, body: &str) -> (u16, Value) {
     runtime().block_on(send(simulator, method, target, body))
+}
+
+/// Publishes a message with these labels.
+fn publish(simulator: &Simulator, labels: &str) {
+    let target = format!("/v2/publish/https://a.example/?upstash-label={labels}");
+    assert_eq!(ask(simulator, "POST", &target, "").0, 200);
 }
 
 async fn send(simulator: &Simulator, method: &str, target: &str, body: &str) -> (u16, Value) {

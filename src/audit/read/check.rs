@@ -1,0 +1,137 @@
+//! The request that shows what became of a cancel whose outcome is uncertain.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::entry::Entry;
+
+/// The request to send to QStash, `GET /v2/…`, for a record of which the intent was written at `intent_time`. `None`
+/// where QStash has no such request.
+///
+/// A bulk action is asked for by its id, one message by its own. What a filter has cancelled since is in the logs, as far
+/// as their listing takes the same filters (QStash API: List logs); else the bulk actions tell it, which are kept for
+/// seven days with their filters (QStash API: List bulk actions).
+pub(super) fn request(entry: &Entry, intent_time: Option<&str>) -> Option<String> {
+    let (actions, messages) = match entry.operation.as_deref() {
+        Some("messages.bulk_cancel") => ("/v2/bulkActions", true),
+        Some("workflows.bulk_cancel") => ("/v2/workflows/bulkActions", false),
+        _ => return None,
+    };
+    if let Some(id) = entry.action_id.as_deref().filter(|id| is_segment(id)) {
+        return Some(format!("GET {actions}/{}", encoded(id)));
+    }
+    let selection = entry.selection.as_ref().filter(|_| messages);
+    let target = selection.and_then(|selection| {
+        let ids = strings(selection.get("ids")).unwrap_or_default();
+        match ids.as_slice() {
+            [id] if is_segment(id) => return Some(format!("/v2/messages/{}", encoded(id))),
+            _ => {}
+        }
+        let since = intent_time?.parse::<Timestamp>().ok()?.as_millisecond();
+        let filters = if ids.is_empty() {
+            filters(selection)?
+        } else {
+            String::new()
+        };
+        Some(format!("/v2/logs?state=CANCELLED{filters}&fromDate={since}"))
+    });
+    Some(format!("GET {}", target.as_deref().unwrap_or(actions)))
+}
+
+/// The filters of a selection as pairs of the logs' listing; `None` where it has not all of them, and nothing in
+/// particular would be listed.
+fn filters(selection: &Value) -> Option<String> {
+    let filters = selection.get("filters")?.as_object()?;
+    let mut pairs = String::new();
+    for (name, values) in filters {
+        let values = strings(Some(values))?;
+        let listed = match name.as_str() {
+            "label" => true,
+            "url" | "topicName" | "scheduleId" | "queueName" => values.len() == 1,
+            _ => false,
+        };
+        if !listed {
+            return None;
+        }
+        for value in values {
+            // One that was cut for the record matches nothing.
+            if value.ends_with('…') {
+                return None;
+            }
+            _ = write!(pairs, "&{name}={}", encoded(value));
+        }
+    }
+    Some(pairs)
+}
+
+fn strings(values: Option<&Value>) -> Option<Vec<&str>> {
+    values?.as_array()?.iter().map(Value::as_str).collect()
+}
+
+/// Whether a path can end in it.
+fn is_segment(id: &str) -> bool {
+    !id.bytes().all(|byte| byte == b'.') && !id.ends_with('…')
+}
+
+fn encoded(text: &str) -> percent_encoding::PercentEncode<'_> {
+    utf8_percent_encode(text, UNRESERVED)
+}
+
+/// What stands for itself (RFC 3986 section 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(record: &Value) -> Option<String> {
+        let mut whole =
+            json!({"seq": 1, "time": "", "event": "outcome", "prev": "", "operation": "messages.bulk_cancel"});
+        whole
+            .as_object_mut()
+            .unwrap()
+            .extend(record.as_object().unwrap().clone());
+        let entry: Entry = serde_json::from_value(whole).unwrap();
+        request(&entry, Some("2026-11-24T17:15:00.000042Z"))
+    }
+
+    #[test]
+    fn what_is_known_of_a_cancel_says_where_to_look() {
+        let selection = |selection: &Value| check(&json!({"selection": selection})).unwrap();
+        let filters = |filters: &Value| selection(&json!({"kind": "filter", "filters": filters}));
+        let since = "fromDate=1795540500000";
+        assert_eq!(
+            check(&json!({"action_id": "ba 1/"})).unwrap(),
+            "GET /v2/bulkActions/ba%201%2F"
+        );
+        assert_eq!(selection(&json!({"ids": ["msg_1"]})), "GET /v2/messages/msg_1");
+        for ids in [json!(["msg_1", "msg_2"]), json!([".."])] {
+            assert_eq!(
+                selection(&json!({ "ids": ids })),
+                format!("GET /v2/logs?state=CANCELLED&{since}")
+            );
+        }
+        assert_eq!(
+            filters(&json!({"label": ["nightly", "a&b"], "queueName": ["q"]})),
+            format!("GET /v2/logs?state=CANCELLED&label=nightly&label=a%26b&queueName=q&{since}")
+        );
+        // What the logs cannot be asked for.
+        for filters in [
+            filters(&json!({"host": ["example.com"]})),
+            filters(&json!({"queueName": ["a", "b"]})),
+            filters(&json!({"label": ["cut…"]})),
+            selection(&json!({"kind": "all"})),
+            check(&json!({})).unwrap(),
+        ] {
+            assert_eq!(filters, "GET /v2/bulkActions");
+        }
+        let workflows = json!({"operation": "workflows.bulk_cancel", "selection": {"ids": ["wfr_1"]}});
+        assert_eq!(check(&workflows).unwrap(), "GET /v2/workflows/bulkActions");
+        assert_eq!(check(&json!({"operation": "dlq.bulk_delete"})), None);
+    }
+}

@@ -1,0 +1,147 @@
+//! Caps that QStash does not honour: found in what it says of a cancel, and closed from then on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::answer::Answered;
+use super::guarded::Guarded;
+use super::passage::Selected;
+use crate::audit::{Event, Record, SelectionRecord, Trail};
+use crate::policy::{Cap, Mode, Overrun};
+use crate::qstash::operation::Operation;
+use crate::qstash::selection::Kind;
+use crate::telemetry::Metrics;
+
+/// Which caps were overrun since the policy was loaded, by operation. One for all cores, and handed from snapshot to
+/// snapshot: what a request of the policy before brings to light closes the cap of the one in force.
+#[derive(Debug)]
+pub struct Overruns([OfOperation; Operation::COUNT]);
+
+#[derive(Debug, Default)]
+struct OfOperation {
+    count: AtomicBool,
+    ids_in_body: AtomicBool,
+}
+
+impl Default for Overruns {
+    fn default() -> Self {
+        Overruns(std::array::from_fn(|_| OfOperation::default()))
+    }
+}
+
+impl Overruns {
+    /// The caps of an operation that were overrun.
+    pub fn of(&self, operation: Operation) -> Overrun {
+        let OfOperation { count, ids_in_body } = &self.0[operation.index()];
+        Overrun {
+            count: count.load(Ordering::SeqCst),
+            ids_in_body: ids_in_body.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        Operation::ALL
+            .iter()
+            .any(|operation| self.of(*operation) != Overrun::default())
+    }
+
+    /// Trusts every cap again.
+    pub fn forget(&self) {
+        for OfOperation { count, ids_in_body } in &self.0 {
+            count.store(false, Ordering::SeqCst);
+            ids_in_body.store(false, Ordering::SeqCst);
+        }
+    }
+
+    fn close(&self, operation: Operation, cap: Cap) {
+        let OfOperation { count, ids_in_body } = &self.0[operation.index()];
+        match cap {
+            Cap::Count => count.store(true, Ordering::SeqCst),
+            Cap::IdsInBody => ids_in_body.store(true, Ordering::SeqCst),
+        }
+    }
+}
+
+/// What QStash says of a cancel or of its bulk action.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    /// `cancelled` of the answer to the cancel.
+    pub(super) cancelled: Option<u64>,
+    /// The bulk action's id.
+    pub(super) action_id: Option<String>,
+    /// The messages of the bulk action.
+    pub(super) total: Option<u64>,
+    /// How many of them it is done with.
+    pub(super) processed: Option<u64>,
+}
+
+/// Where an overrun is told.
+#[derive(Clone, Copy)]
+pub(super) struct Tell<'a> {
+    pub(super) trail: &'a Trail,
+    pub(super) metrics: &'a Metrics,
+}
+
+impl From<&Answered> for Said {
+    fn from(answered: &Answered) -> Self {
+        Said {
+            cancelled: answered.cancelled,
+            action_id: answered.action_id.clone(),
+            ..Said::default()
+        }
+    }
+}
+
+impl Guarded {
+    /// Closes the cap of the request at once where more went than it allowed; the future then records it. One overrun a
+    /// request: what its bulk action says later tells nothing new.
+    pub(super) fn held_against(&mut self, said: &Said, tell: Tell<'_>) -> Option<impl Future<Output = ()> + use<>> {
+        let selected = self.selected.as_ref()?;
+        let allowed = selected.reach()?;
+        let went = [said.cancelled, said.total, said.processed]
+            .into_iter()
+            .flatten()
+            .max()?;
+        if went <= allowed || self.overran {
+            return None;
+        }
+        self.overran = true;
+        let snapshot = &self.origin.snapshot;
+        // What was listed goes by ids in the query.
+        let cap = Cap::of(&selected.selection).filter(|_| selected.listed.is_none());
+        if let Some(cap) = cap {
+            snapshot.overruns.close(self.operation, cap);
+        }
+        let rest = match (cap, snapshot.policy.mode) {
+            (None, _) => "they stood in the query; nothing is refused".to_owned(),
+            (Some(cap), Mode::Enforce) => format!("{} are refused until a reload or restart", cap.cancels()),
+            (Some(_), Mode::Monitor) => "mode monitor: nothing is refused".to_owned(),
+        };
+        let detail = format!("{} allowed {allowed} messages and {went} went; {rest}", bound(selected));
+        tell.metrics.cap_overrun();
+        let (operation, request_id, caller) = (self.operation, self.request_id, &self.caller);
+        tracing::warn!(%operation, %request_id, caller, allowed, went, "QStash cancelled more than was allowed: {detail}");
+        let record = Record {
+            selection: Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL)),
+            cancelled: said.cancelled,
+            action_id: said.action_id.clone(),
+            total: said.total,
+            processed: said.processed,
+            detail: Some(detail),
+            ..self.record(Event::CapOverrun)
+        };
+        let trail = tell.trail.clone();
+        Some(async move {
+            if let Err(error) = trail.commit(record).await {
+                tracing::error!(%error, "a cap overrun is not recorded yet; it will be as soon as the trail can be written");
+            }
+        })
+    }
+}
+
+fn bound(selected: &Selected) -> &'static str {
+    match selected.kind {
+        Kind::Filter | Kind::All if selected.listed.is_none() => "count",
+        Kind::Ids | Kind::Filter | Kind::All => "the ids sent",
+    }
+}

@@ -1,0 +1,50 @@
+//! Caps that the guard enforces itself: what is listed, what is sent then, and what is said of it.
+#![expect(clippy::unwrap_used, reason = "a test may panic, and takes the short way")]
+
+mod budgets;
+mod cancelling;
+mod configured;
+mod leaving;
+mod listing;
+mod properties;
+mod random_upstreams;
+mod script;
+mod simulated;
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::{Answer, Guard, Upstream, request};
+
+/// The guard enforces caps, and no limits stand in the way.
+const GUARDED: &str = "policy: {bulk_cancel: {cap_enforced_by: guard}}\nrate_limits: []\n";
+
+const SECRET: &str = "secret-of-the-tests";
+const TOKEN: &str = "Authorization: Bearer secret-of-the-tests";
+
+fn start(upstream: &Upstream) -> Guard {
+    Guard::start(&upstream.url(), GUARDED)
+}
+
+fn delete(guard: &Guard, target: &str) -> Answer {
+    request(guard.address, "DELETE", target, &[TOKEN], b"")
+}
+
+/// The ids of every cancel that the upstream got, request by request. Fails where one says anything else.
+#[track_caller]
+fn cancelled(upstream: &Upstream) -> Vec<Vec<String>> {
+    let requests = upstream.requests();
+    let cancels = requests.iter().filter(|request| !request.line().starts_with("GET "));
+    cancels
+        .map(|request| {
+            let line = request.line();
+            let ids = line
+                .strip_prefix("DELETE /v2/messages?messageIds=")
+                .and_then(|rest| rest.strip_suffix(" HTTP/1.1"))
+                .unwrap_or_else(|| panic!("no cancel by ids: {line}"));
+            assert!(!ids.contains(['&', '?', '#']), "{line}");
+            assert!(request.body.is_empty(), "{request:?}");
+            assert!(request.header("content-length").is_empty(), "{request:?}");
+            ids.split(',').map(str::to_owned).collect()
+        })
+        .collect()
+}

@@ -1,0 +1,285 @@
+//! What holds for every listing: never more than `count` ids, each once, none that a page read shows to be done with or
+//! not to match, and each cancel means its ids alone. Held against a model that knows nothing of the guard's own reading.
+
+use std::collections::BTreeSet;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use qstash_guard::qstash::listing::{Collector, MAX_ID, MAX_TARGET, Next, chunks};
+use qstash_guard::qstash::selection::{self, Parameters, Selection};
+use serde_json::{Value, json};
+
+/// What a cancel asks for.
+#[derive(Clone, Debug)]
+struct Wanted {
+    labels: Vec<&'static str>,
+    queues: Vec<&'static str>,
+    hosts: Vec<&'static str>,
+    keys: Vec<&'static str>,
+    from: Option<u64>,
+    to: Option<u64>,
+    count: u64,
+}
+
+impl Wanted {
+    fn selection(&self) -> Selection {
+        let named = [
+            ("label", &self.labels),
+            ("queueName", &self.queues),
+            ("host", &self.hosts),
+            ("flowControlKey", &self.keys),
+        ];
+        let filters = named.into_iter().filter(|(_, values)| !values.is_empty());
+        Selection {
+            filters: filters
+                .map(|(name, values)| (name.to_owned(), values.iter().map(|v| (*v).to_owned()).collect()))
+                .collect(),
+            from_date: self.from,
+            to_date: self.to,
+            count: Some(self.count),
+            ..Selection::default()
+        }
+    }
+
+    /// Whether an entry shows one of the values of every filter; `None` where it leaves that open.
+    fn shown(&self, entry: &Value) -> Option<bool> {
+        let text = |name: &str| entry[name].as_str().filter(|text| !text.is_empty());
+        let host = text("url").map(|url| url.split('/').nth(2).unwrap());
+        let labels = entry["labels"].as_array().map_or(&[][..], Vec::as_slice);
+        let answers = [
+            (
+                &self.labels,
+                Some(
+                    self.labels
+                        .iter()
+                        .any(|label| labels.iter().any(|shown| shown == label)),
+                ),
+            ),
+            (
+                &self.queues,
+                Some(text("queueName").is_some_and(|queue| self.queues.contains(&queue))),
+            ),
+            (&self.hosts, host.map(|host| self.hosts.contains(&host))),
+            (&self.keys, text("flowControlKey").map(|key| self.keys.contains(&key))),
+        ];
+        let asked = answers.into_iter().filter(|(values, _)| !values.is_empty());
+        let answers: Vec<Option<bool>> = asked.map(|(_, answer)| answer).collect();
+        if answers.contains(&Some(false)) {
+            return Some(false);
+        }
+        answers.iter().all(Option::is_some).then_some(true)
+    }
+
+    /// The messages that may be sent by what these entries show.
+    fn allowed(&self, entries: &[&Value]) -> BTreeSet<String> {
+        let ids: BTreeSet<&str> = entries
+            .iter()
+            .map(|entry| entry["messageId"].as_str().unwrap())
+            .collect();
+        let may = |id: &&str| {
+            let own: Vec<&&Value> = entries.iter().filter(|entry| entry["messageId"] == **id).collect();
+            let state = |entry: &Value| entry["state"].as_str().unwrap().to_owned();
+            let done = own
+                .iter()
+                .any(|entry| ["DELIVERED", "FAILED", "CANCEL_REQUESTED", "CANCELLED"].contains(&state(entry).as_str()));
+            let differs = own.iter().any(|entry| self.shown(entry) == Some(false));
+            let matches = own.iter().any(|entry| self.shown(entry) == Some(true));
+            !done && !differs && matches && self.dated(&own)
+        };
+        ids.into_iter().filter(may).map(str::to_owned).collect()
+    }
+
+    /// Whether the message is known to have been created between the dates.
+    fn dated(&self, own: &[&&Value]) -> bool {
+        let times = |created: bool| {
+            let of = own.iter().filter(move |entry| !created || entry["state"] == "CREATED");
+            of.filter_map(|entry| entry["time"].as_u64()).min()
+        };
+        let (created, earliest) = (times(true), times(false));
+        let from = self.from.unwrap_or(0);
+        let after = from == 0 || created.is_some_and(|time| time >= from) && earliest.is_some_and(|time| time >= from);
+        let before = self
+            .to
+            .is_none_or(|to| created.or(earliest).is_some_and(|time| time <= to));
+        after && before
+    }
+}
+
+fn wanted() -> impl Strategy<Value = Wanted> {
+    let some = |values: &'static [&'static str]| proptest::sample::subsequence(values, 0..=values.len());
+    let dates = (
+        proptest::option::weighted(0.3, 0..40_u64),
+        proptest::option::weighted(0.3, 0..40_u64),
+    );
+    let filters = (
+        some(&["a", "b"]),
+        some(&["q", "r"]),
+        some(&["x.example", "y.example"]),
+        some(&["k"]),
+    );
+    (filters, dates, 1..9_u64).prop_map(|((labels, queues, hosts, keys), (from, to), count)| Wanted {
+        labels,
+        queues,
+        hosts,
+        keys,
+        from,
+        to,
+        count,
+    })
+}
+
+const STATES: [&str; 9] = [
+    "CREATED",
+    "CREATED",
+    "CREATED",
+    "ACTIVE",
+    "ERROR",
+    "DELIVERED",
+    "FAILED",
+    "CANCEL_REQUESTED",
+    "CANCELLED",
+];
+
+/// An entry of one of a few messages; what a message is like depends on its id, and some entries show less, or lie.
+fn entry() -> impl Strategy<Value = Value> {
+    let lies = (0..40_u8, any::<bool>());
+    (
+        0..14_usize,
+        0..STATES.len(),
+        proptest::option::weighted(0.95, 0..40_u64),
+        lies,
+    )
+        .prop_map(|(message, state, time, (lie, other))| {
+            let mut shown = json!({
+                "messageId": format!("msg_{message}"),
+                "state": STATES[state],
+                "url": format!("https://{}.example/p", if message % 3 == 0 { "y" } else { "x" }),
+                "labels": if message % 4 == 0 { vec!["b"] } else { vec!["a", "c"] },
+                "queueName": if message % 5 == 0 { "r" } else { "q" },
+                "flowControlKey": if message % 6 == 0 { "l" } else { "k" },
+            });
+            if let Some(time) = time {
+                shown["time"] = time.into();
+            }
+            match lie {
+                0 => drop(shown.as_object_mut().unwrap().remove("url")),
+                1 => drop(shown.as_object_mut().unwrap().remove("flowControlKey")),
+                2 => shown["labels"] = json!(if other { vec!["b"] } else { vec![] }),
+                3 => drop(shown.as_object_mut().unwrap().remove("queueName")),
+                4 => shown["url"] = "".into(),
+                _ => {}
+            }
+            shown
+        })
+}
+
+/// Pages as a growing log, a repeating one or a lying one would have them.
+fn pages() -> impl Strategy<Value = Vec<Vec<Value>>> {
+    (vec(vec(entry(), 0..10), 1..6), any::<bool>()).prop_map(|(mut pages, arrivals)| {
+        if arrivals {
+            // What moved on to the next page while a message arrived.
+            for number in 1..pages.len() {
+                let moved = pages[number - 1].last().cloned();
+                pages[number].splice(0..0, moved);
+            }
+        }
+        pages
+    })
+}
+
+/// An id or what a lying upstream takes for one.
+fn id() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => "msg_[a-zA-Z0-9]{1,30}",
+        2 => "[-_.~:@=+/a-z0-9]{1,256}",
+        1 => "[ -~]{0,8}",
+        1 => any::<String>(),
+        1 => Just("x".repeat(MAX_ID + 1)),
+    ]
+}
+
+/// Asserts that cancels mean these ids, each once, and nothing else.
+fn assert_cancels(ids: &[String], most: usize) -> Result<(), TestCaseError> {
+    let mut sent = Vec::new();
+    for chunk in chunks(ids, most, None) {
+        prop_assert!(!chunk.ids.is_empty() && chunk.ids.len() <= most && chunk.target.len() <= MAX_TARGET);
+        let (path, query) = chunk.target.split_once('?').unwrap();
+        prop_assert_eq!(path, "/v2/messages");
+        prop_assert!(!query.contains(['&', ';', '#', '?', ' ']));
+        let read = selection::read(&Parameters::messages(Vec::new()), Some(query.as_bytes()), b"", false);
+        let expected = Selection {
+            ids: chunk.ids.to_vec(),
+            ..Selection::default()
+        };
+        prop_assert!(read.ambiguities.is_empty() && read.unknown.is_empty());
+        prop_assert_eq!(read.selection, expected);
+        sent.extend_from_slice(chunk.ids);
+    }
+    prop_assert_eq!(sent, ids);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_sent_is_selected_and_never_more_than_count(wanted in wanted(), pages in pages(), most in 1..5_usize) {
+        let mut collector = Collector::new(wanted.selection(), wanted.count);
+        let mut read = Vec::new();
+        let mut ended = false;
+        for (number, entries) in pages.iter().enumerate() {
+            read.extend(entries);
+            let last = number + 1 == pages.len();
+            let cursor = if last { Value::Null } else { number.to_string().into() };
+            let text = json!({"logs": entries, "cursor": cursor}).to_string();
+            ended = last;
+            if collector.take(text.as_bytes()).unwrap() == Next::Done {
+                break;
+            }
+        }
+        let allowed = wanted.allowed(&read);
+        match collector.finish() {
+            Ok(ids) => {
+                let distinct: BTreeSet<String> = ids.iter().cloned().collect();
+                prop_assert_eq!(distinct.len(), ids.len());
+                prop_assert!(ids.len() as u64 <= wanted.count);
+                prop_assert!(distinct.is_subset(&allowed), "{distinct:?} of {allowed:?}");
+                // And it is no less than it may be.
+                prop_assert_eq!(ids.len() as u64, wanted.count.min(allowed.len() as u64));
+                prop_assert!(ended || ids.len() as u64 == wanted.count);
+                assert_cancels(&ids, most)?;
+            }
+            Err(unresolvable) => {
+                // Only where something of what it asks for is not shown.
+                let open = |entry: &&&Value| wanted.shown(entry).is_none();
+                let dated = wanted.from.is_some() || wanted.to.is_some();
+                prop_assert!(dated || read.iter().any(|entry| open(&entry)), "{unresolvable:?}");
+            }
+        }
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_an_upstream_calls_an_id_a_cancel_means_it_alone(ids in vec(id(), 0..40), count in 1..20_u64, most in 1..8_usize) {
+        let entries: Vec<Value> = ids.iter().map(|id| json!({"messageId": id, "state": "CREATED"})).collect();
+        let mut collector = Collector::new(Selection::default(), count);
+        if collector.take(json!({"logs": entries}).to_string().as_bytes()).is_ok() {
+            let found = collector.finish().unwrap();
+            prop_assert!(found.len() as u64 <= count);
+            prop_assert!(found.iter().all(|id| ids.contains(id)));
+            assert_cancels(&found, most)?;
+        }
+    }
+
+    #[test]
+    fn no_answer_makes_it_panic(bytes in vec(any::<u8>(), 0..200), text in r#"[\[\]{}":,a-z0-9 ]{0,80}"#) {
+        let mut collector = Collector::new(Selection::default(), 5);
+        let _ = collector.take(&bytes);
+        let _ = collector.take(text.as_bytes());
+        prop_assert!(collector.finish().unwrap().len() <= 5);
+    }
+}

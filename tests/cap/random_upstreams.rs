@@ -1,0 +1,138 @@
+//! Whatever an upstream answers: never more than `count` ids arrive there, each once, and each request has its records.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+
+use crate::script::{done, entry, page};
+use crate::support::upstream::answer;
+use crate::support::{Guard, RawRequest, Upstream, request};
+use crate::{TOKEN, cancelled};
+
+/// How an upstream answers one request.
+#[derive(Clone, Debug)]
+enum Said {
+    /// A page with these messages and states, and whether another one is said to follow.
+    Page(Vec<(u8, bool)>, bool),
+    /// A page with this id and whatever goes with it.
+    Strange(String),
+    /// What a cancel of this many would be answered with.
+    Number(u64),
+    Status(u16),
+    Garbage(Vec<u8>),
+    /// What it should say.
+    Right,
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    prop_oneof![
+        12 => (vec((0..30_u8, any::<bool>()), 0..12), any::<bool>()).prop_map(|(messages, more)| Said::Page(messages, more)),
+        1 => any::<String>().prop_map(Said::Strange),
+        1 => any::<u64>().prop_map(Said::Number),
+        1 => prop_oneof![Just(200_u16), Just(202), Just(204), Just(302), Just(404), Just(412), Just(429), Just(500)].prop_map(Said::Status),
+        1 => vec(any::<u8>(), 0..60).prop_map(Said::Garbage),
+        10 => Just(Said::Right),
+    ]
+}
+
+impl Said {
+    fn answer(&self, number: usize, request: &RawRequest) -> Vec<u8> {
+        let is_cancel = request.line().starts_with("DELETE");
+        match self {
+            Said::Right if is_cancel => done(request),
+            Said::Right => page(&[], None),
+            Said::Page(messages, more) => {
+                let state = |waits: &bool| if *waits { "CREATED" } else { "DELIVERED" };
+                let entries: Vec<Value> = messages
+                    .iter()
+                    .map(|(id, waits)| entry(&format!("msg_{id}"), state(waits)))
+                    .collect();
+                page(&entries, more.then(|| number.to_string()).as_deref())
+            }
+            Said::Strange(id) => page(&[entry(id, "CREATED")], None),
+            Said::Number(number) => answer("202 Accepted", &json!({"cancelled": number}).to_string()),
+            Said::Status(204) => b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),
+            Said::Status(status) => answer(&format!("{status} So"), "{}"),
+            Said::Garbage(bytes) => {
+                // An end that the guard sees, also where it looks like the beginning of an answer.
+                let text = String::from_utf8_lossy(bytes).replace(['\r', '\n'], " ");
+                answer("200 OK", &text)
+            }
+        }
+    }
+}
+
+#[test]
+fn never_more_than_count_ids_are_sent() {
+    let script: Arc<Mutex<Vec<Said>>> = Arc::default();
+    let (said_next, number) = (Arc::clone(&script), std::sync::atomic::AtomicUsize::new(0));
+    let upstream = Upstream::answering(move |request| {
+        let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let said = said_next.lock().unwrap().pop().unwrap_or(Said::Right);
+        said.answer(number, request)
+    });
+    let yaml = "policy: {bulk_cancel: {cap_enforced_by: guard, max_message_ids: 3}}\nrate_limits: []\naudit: {durability: buffered}\n";
+    let guard = Guard::start(&upstream.url(), yaml);
+    let config = Config {
+        cases: 150,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let seen = Cell::new((guard.records().len(), 0));
+    let sent_at_all = Cell::new(0);
+    let mut runner = TestRunner::new(config);
+    runner
+        .run(&(vec(said(), 0..8), 1..8_u64), |(answers, count)| {
+            *script.lock().unwrap() = answers;
+            let target = format!("/v2/messages?label=a&count={count}");
+            let answer = request(guard.address, "DELETE", &target, &[TOKEN], b"");
+            script.lock().unwrap().clear();
+            let all = cancelled(&upstream);
+            let (recorded, sent) = seen.get();
+            let new = all[sent..].to_vec();
+            let ids = new.concat();
+            sent_at_all.set(sent_at_all.get() + ids.len());
+            let distinct: BTreeSet<&String> = ids.iter().collect();
+            prop_assert!(ids.len() as u64 <= count, "{ids:?} of {count}");
+            prop_assert_eq!(distinct.len(), ids.len());
+            prop_assert!(
+                new.iter()
+                    .all(|chunk| chunk.len() <= 3 && chunk.iter().all(|id| !id.is_empty()))
+            );
+            let records = guard.records().split_off(recorded);
+            seen.set((recorded + records.len(), all.len()));
+            // An answer that claims more than was sent is told of besides; nothing closes for it.
+            let events = records.iter().map(|record| record["event"].as_str().unwrap());
+            let events: Vec<&str> = events.filter(|event| *event != "cap_overrun").collect();
+            prop_assert_eq!(events, ["intent", "outcome"]);
+            let intended = records[0]["selection"]["ids"].as_array().cloned().unwrap_or_default();
+            prop_assert!(
+                ids.iter().all(|id| intended.contains(&json!(id))),
+                "all that was sent was announced"
+            );
+            match answer.status() {
+                200 => {
+                    prop_assert_eq!(&records[1]["result"], "completed");
+                    prop_assert_eq!(ids.len(), intended.len());
+                    prop_assert_eq!(&answer.json()["cancelled"], &records[1]["cancelled"]);
+                }
+                status => {
+                    prop_assert_eq!((status, answer.code()), (502, "cap_unresolvable".to_owned()));
+                    prop_assert_eq!(&records[1]["error"], "cap_unresolvable");
+                    prop_assert!(!ids.is_empty() || records[1]["result"] == "unsent");
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(
+        sent_at_all.get() > 50,
+        "it has to have sent some: {}",
+        sent_at_all.get()
+    );
+}
