@@ -23,7 +23,9 @@ impl Image {
     fn read() -> Self {
         let text = deployed("docker/Dockerfile");
         let last = |name: &str| {
-            let mut values = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            let mut values = text
+                .lines()
+                .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
             values.next_back().unwrap_or_else(|| panic!("no {name}")).to_owned()
         };
         let list = |text: &str| serde_json::from_str::<Vec<String>>(&text[text.find('[').unwrap()..]).unwrap();
@@ -49,13 +51,42 @@ impl Image {
     /// The container: its process is bubblewrap's grandchild.
     fn run(&self, volume: &Path, config: &Path) -> Command {
         let mut command = Command::new("bwrap");
-        command.args(["--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"]);
+        command.args([
+            "--ro-bind",
+            "/usr",
+            "/usr",
+            "--symlink",
+            "usr/lib",
+            "/lib",
+            "--symlink",
+            "usr/lib64",
+            "/lib64",
+        ]);
         command.args(["--tmpfs", "/usr/local", "--ro-bind", env!("CARGO_BIN_EXE_qstash-guard")]);
         command.args(["/usr/local/bin/qstash-guard", "--remount-ro", "/usr/local"]);
+        // Parents that bubblewrap makes by itself are root's alone.
+        for folder in ["/etc", "/var", "/var/lib"] {
+            command.args(["--perms", "0755", "--dir", folder]);
+        }
         command.arg("--bind").arg(volume).arg(&self.volume);
         command.arg("--ro-bind").arg(config).arg("/etc/qstash-guard");
-        command.args(["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev", "--remount-ro", "/"]);
-        command.args(["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--clearenv"]);
+        command.args([
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+            "--remount-ro",
+            "/dev",
+            "--remount-ro",
+            "/",
+        ]);
+        command.args([
+            "--unshare-pid",
+            "--unshare-ipc",
+            "--unshare-uts",
+            "--die-with-parent",
+            "--clearenv",
+        ]);
         command.args(["--setenv", "PATH", PATH, "--chdir", &self.folder]);
         command.args(self.confined()).args(&self.command);
         command
@@ -138,7 +169,8 @@ fn within() {
 
     // The folder that is mounted shows a file that was written anew, and the guard takes it.
     std::fs::rename(write("next.yaml", 2), config.path().join("guard.yaml")).unwrap();
-    guard.wait_for("policy_loaded", 1);
+    // The record comes first, then the policy, then this.
+    guard.wait_for_metric(r#"qstash_guard_policy_reloads_total{result="loaded"}"#, 1);
     assert_eq!(ask("/v2/messages?label=nightly&count=3"), 403);
     assert_eq!(upstream.requests().len(), 1);
 
@@ -152,7 +184,15 @@ fn within() {
     };
     assert_eq!(
         events,
-        ["started", "denied", "intent", "outcome", "policy_loaded", "denied", "stopped"]
+        [
+            "started",
+            "denied",
+            "intent",
+            "outcome",
+            "policy_loaded",
+            "denied",
+            "stopped"
+        ]
     );
     assert_eq!(code, Some(0), "{verified}");
     let (status, log) = guard.ended();

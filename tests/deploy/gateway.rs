@@ -82,7 +82,13 @@ fn the_gateway_of_the_manifests_serves_with_its_secrets_and_its_store() {
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     let key = printed.lines().find(|line| line.starts_with("qg_")).unwrap();
-    let hash = printed.rsplit("key_sha256: \"").next().unwrap().split('"').next().unwrap();
+    let hash = printed
+        .rsplit("key_sha256: \"")
+        .next()
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
 
     let changed = |yaml: String, from: &str, to: &str| {
         assert!(yaml.contains(from), "{from}");
@@ -97,7 +103,9 @@ fn the_gateway_of_the_manifests_serves_with_its_secrets_and_its_store() {
     let mut command = Guard::command(&folder, &upstream.url(), &yaml);
     command.env("REDIS_URL", url);
     let guard = Guard::spawn(Arc::clone(&folder), command);
-    guard.wait_until("a store that answers", || guard.admin("/readyz").1.contains(r#""store":"ok""#));
+    guard.wait_until("a store that answers", || {
+        guard.admin("/readyz").1.contains(r#""store":"ok""#)
+    });
 
     let cancel = "/v2/messages?queueName=search&count=3";
     let ask = |headers: &[&str]| request(guard.address, "DELETE", cancel, headers, b"");

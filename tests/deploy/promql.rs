@@ -38,7 +38,10 @@ impl ExprVisitor for Query {
             Expr::VectorSelector(selector) => self.select(selector),
             Expr::MatrixSelector(matrix) => self.select(&matrix.vs),
             Expr::Aggregate(aggregate) => {
-                let by = aggregate.modifier.iter().flat_map(|modifier| modifier.labels().labels.iter());
+                let by = aggregate
+                    .modifier
+                    .iter()
+                    .flat_map(|modifier| modifier.labels().labels.iter());
                 self.labels.extend(by.cloned());
             }
             Expr::Binary(binary) => {

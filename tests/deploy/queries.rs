@@ -104,7 +104,12 @@ fn scrape(guard: &Guard, exposed: &mut Exposed) {
         let series = line.rsplit_once(' ').unwrap().0;
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
         let labels_of = exposed.entry(name.to_owned()).or_default();
-        for pair in labels.strip_suffix('}').unwrap().split("\",").filter(|pair| !pair.is_empty()) {
+        for pair in labels
+            .strip_suffix('}')
+            .unwrap()
+            .split("\",")
+            .filter(|pair| !pair.is_empty())
+        {
             let (label, value) = pair.split_once("=\"").unwrap();
             let values = labels_of.entry(label.to_owned()).or_default();
             values.insert(value.trim_end_matches('"').to_owned());
@@ -158,7 +163,10 @@ fn faults(asked: &Asked, exposed: &Exposed) -> Vec<String> {
             }
         };
         known.extend(labels.keys().map(String::as_str));
-        for matcher in matchers.iter().filter(|matcher| !TARGET.contains(&matcher.name.as_str())) {
+        for matcher in matchers
+            .iter()
+            .filter(|matcher| !TARGET.contains(&matcher.name.as_str()))
+        {
             let met = |value: &String| match &matcher.op {
                 MatchOp::Equal | MatchOp::NotEqual => *value == matcher.value,
                 MatchOp::Re(pattern) | MatchOp::NotRe(pattern) => pattern.is_match(value),
