@@ -25,7 +25,7 @@ lint:
 deny:
     cargo deny --locked check bans licenses sources
 
-# Scripts, container image and systemd unit
+# Linters of everything in deploy/, and of scripts
 deploy:
     deploy/check
 
