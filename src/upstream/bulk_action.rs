@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::body::{Source, Upload};
 use super::client::{Client, SendError};
-use super::coding::{decoded, whole_number};
+use super::coding::decoded;
+use super::number::whole_number;
 use crate::qstash::operation::Operation;
 
 /// Where a bulk action is asked for.

@@ -6,10 +6,10 @@ use std::io::Read;
 use brotli_decompressor::Decompressor as Brotli;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use ruzstd::decoding::StreamingDecoder as ZstdDecoder;
-use serde_json::Value;
 
 /// A body, plain or compressed as its Content-Encoding says (RFC 9110 section 8.4.1); decompression stops at `most`
-/// bytes. `None` where it is not what its coding says; one of an unknown coding is given as it is.
+/// bytes, and a decoder holds 16 MiB at most. `None` where it is not what its coding says; one of an unknown coding is
+/// given as it is.
 pub fn decoded<'b>(body: &'b [u8], coding: Option<&[u8]>, most: usize) -> Option<Cow<'b, [u8]>> {
     let coding = coding.unwrap_or_default().trim_ascii();
     let most = most as u64;
@@ -21,7 +21,7 @@ pub fn decoded<'b>(body: &'b [u8], coding: Option<&[u8]>, most: usize) -> Option
     } else if coding.eq_ignore_ascii_case(b"br") {
         Brotli::new(body, BUFFER).take(most).read_to_end(&mut text)
     } else if coding.eq_ignore_ascii_case(b"zstd") {
-        let decoder = ZstdDecoder::new(body).ok()?;
+        let decoder = ZstdDecoder::new_with_max_window_size(body, LARGEST_WINDOW).ok()?;
         decoder.take(most).read_to_end(&mut text)
     } else {
         return Some(Cow::Borrowed(body));
@@ -32,20 +32,22 @@ pub fn decoded<'b>(body: &'b [u8], coding: Option<&[u8]>, most: usize) -> Option
 /// The bytes that a Brotli decoder reads at once.
 const BUFFER: usize = 4 * 1024;
 
-/// A whole number that is not negative, also one that is written with a fraction of zero.
-pub fn whole_number(value: &Value) -> Option<u64> {
-    let fraction = || {
-        value
-            .as_f64()
-            .filter(|number| number.fract() == 0.0 && (0.0..=LARGEST).contains(number))
-    };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the range is checked"
-    )]
-    value.as_u64().or_else(|| fraction().map(|number| number as u64))
-}
+/// The largest window that Zstandard may ask for: what RFC 8878 section 3.1.1.1.2 tells encoders to stay within. It is
+/// reserved before the first byte, and a header of six bytes could else ask for 128 MiB.
+const LARGEST_WINDOW: u64 = 8 << 20;
 
-/// Up to here a double tells every whole number apart.
-const LARGEST: f64 = 9_007_199_254_740_992.0;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame of one raw byte whose header asks for a window of `1 << (10 + exponent)` bytes.
+    fn zstd_frame(exponent: u8) -> Vec<u8> {
+        [&[0x28, 0xb5, 0x2f, 0xfd, 0x00, exponent << 3][..], &[0x09, 0, 0, b'x']].concat()
+    }
+
+    #[test]
+    fn a_frame_may_not_ask_for_more_memory_than_it_needs() {
+        assert_eq!(decoded(&zstd_frame(13), Some(b"zstd"), 100).as_deref(), Some(&b"x"[..]));
+        assert_eq!(decoded(&zstd_frame(17), Some(b"zstd"), 100), None);
+    }
+}
