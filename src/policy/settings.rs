@@ -251,3 +251,33 @@ pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     }
     text.ends_with(last)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::CapEnforcedBy;
+    use crate::qstash::selection::read;
+
+    #[test]
+    fn a_rehearsal_where_the_guard_would_cap_says_nothing_of_count() {
+        let overrun = Overrun {
+            count: true,
+            ids_in_body: true,
+        };
+        let mut policy = Policy::default();
+        let parameters = policy.bulk_cancel.parameters.clone();
+        let filter = read(&parameters, Some(b"label=a&count=1"), b"", false).selection;
+        let ids = read(&parameters, None, br#"{"messageIds":["a"]}"#, false).selection;
+        for (mode, enforced_by, told) in [
+            (Mode::Monitor, CapEnforcedBy::Guard, false),
+            (Mode::Monitor, CapEnforcedBy::Qstash, true),
+            (Mode::Enforce, CapEnforcedBy::Guard, true),
+            (Mode::Enforce, CapEnforcedBy::Qstash, true),
+        ] {
+            (policy.mode, policy.caps.enforced_by) = (mode, enforced_by);
+            let is_told = policy.overrun_violation(overrun, &filter).is_some();
+            assert_eq!(is_told, told, "{mode:?} {enforced_by:?}");
+            assert!(policy.overrun_violation(overrun, &ids).is_some());
+        }
+    }
+}
