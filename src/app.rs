@@ -139,9 +139,9 @@ impl Guard {
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let drain = Drain::default();
         let suppressed = Arc::new(Suppressed::default());
-        let slots = Arc::new(Semaphore::new(
-            settings.resources.max_connections.min(Semaphore::MAX_PERMITS),
-        ));
+        let slots = settings.resources.max_connections.min(Semaphore::MAX_PERMITS);
+        metrics.may_be_open(slots);
+        let slots = Arc::new(Semaphore::new(slots));
         let followed = Arc::new(Semaphore::new(MOST_FOLLOWED));
         let address = listeners.address;
         let mut threads = Vec::new();
