@@ -7,6 +7,7 @@ mod gateway;
 mod policies;
 mod promql;
 mod queries;
+mod shown;
 #[path = "../support/mod.rs"]
 mod support;
 
