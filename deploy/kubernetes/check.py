@@ -1,6 +1,7 @@
 """What no schema says of the manifests: that their parts fit each other. Takes the folder with what kustomize made of each."""
 
 import pathlib
+import re
 import sys
 
 import yaml
@@ -61,6 +62,20 @@ def room_for(trail, workload):
     return own["emptyDir"]["sizeLimit"]
 
 
+def scraped(containers):
+    """What deploy/prometheus/scrape.yaml keeps of a pod: containers and ports."""
+    (job,) = yaml.safe_load(pathlib.Path("deploy/prometheus/scrape.yaml").read_text())["scrape_configs"]
+    assert job["job_name"] == "qstash-guard", "as alerts.yaml has it"
+    keep = {rule["source_labels"][0]: re.compile(rule["regex"]) for rule in job["relabel_configs"] if rule.get("action") == "keep"}
+    kept = lambda label, value: keep[f"__meta_kubernetes_pod_container_{label}"].fullmatch(value)
+    return [
+        (name, port["containerPort"])
+        for name, container in containers.items()
+        for port in container.get("ports", [])
+        if kept("name", name) and kept("port_name", port["name"])
+    ]
+
+
 def guard_fits(workload, config, config_map):
     pod, containers = containers_of(workload)
     guard, volumes = containers["qstash-guard"], by_name(pod["volumes"])
@@ -95,6 +110,7 @@ def guard_fits(workload, config, config_map):
         assert ports[asked["port"]]["containerPort"] == port(admin), probe
     annotations = workload["spec"]["template"]["metadata"]["annotations"]
     assert int(annotations["prometheus.io/port"]) == port(admin)
+    assert scraped(containers) == [("qstash-guard", port(admin))]
 
     # It may stop in its own time.
     resources = config["resources"]
@@ -178,7 +194,11 @@ def gateway_with_components():
     for key, name in {"certificate": "tls.crt", "private_key": "tls.key"}.items():
         folder, file = config["listen"]["tls"][key].rsplit("/", 1)
         assert file == name and "subPath" not in mounts[folder], key
-        assert volumes[mounts[folder]["name"]]["secret"]["secretName"] == "qstash-guard-tls"
+        secret = volumes[mounts[folder]["name"]]["secret"]["secretName"]
+    certificate = yaml.safe_load((made / "kubernetes/gateway/tls/certificate.yaml").read_text())
+    assert certificate["spec"]["secretName"] == secret
+    assert certificate["metadata"]["namespace"] == "qstash-guard"
+    assert "qstash-guard.qstash-guard.svc" in certificate["spec"]["dnsNames"]
 
 
 def callers():
