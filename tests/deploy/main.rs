@@ -2,6 +2,7 @@
 //! `deploy/check` lints the rest.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod collected;
 mod container;
 mod gateway;
 mod policies;
