@@ -6,6 +6,7 @@ mod cancelling;
 mod configured;
 mod leaving;
 mod listing;
+mod listing_model;
 mod properties;
 mod random_upstreams;
 mod script;
