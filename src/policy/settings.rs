@@ -263,6 +263,7 @@ mod tests {
         let overrun = Overrun {
             count: true,
             ids_in_body: true,
+            ..Overrun::default()
         };
         let mut policy = Policy::default();
         let parameters = policy.bulk_cancel.parameters.clone();

@@ -72,7 +72,7 @@ impl Metrics {
             request_duration: new.histogram("request_duration_seconds", "From a request's head to its answer's.")?,
             upstream_duration: new.histogram(
                 "upstream_duration_seconds",
-                "From the sending of a request to the head of the upstream's answer.",
+                "From the sending of a request, the guard's own too, to the head of the upstream's answer.",
             )?,
             cancelled: new.counters(
                 "cancelled_messages_total",
