@@ -87,7 +87,7 @@ impl TokenHolder {
     /// while the file is read.
     pub(super) fn look(&mut self, at_once: bool) {
         let TokenSource::File(path) = &self.source else { return };
-        let read = read(path);
+        let read = read_again(path);
         let now = Some(look(&read));
         let settled = at_once || self.seen == now;
         self.seen = now;
@@ -112,6 +112,15 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(MOST).unwrap_or_default() + 1));
     File::open(path)?.take(MOST + 1).read_to_end(&mut text)?;
     Ok(text)
+}
+
+/// Reads a file that may have become something else: to open a pipe waits for a writer, and might wait for ever.
+fn read_again(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    if std::fs::metadata(path)?.is_file() {
+        read(path)
+    } else {
+        Err(io::Error::other("it is no file any more"))
+    }
 }
 
 fn look(read: &io::Result<Zeroizing<Vec<u8>>>) -> Look {
