@@ -2,14 +2,12 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::broker::Held;
-use super::conceal::concealed;
+use super::masked::Masked;
 use crate::upstream::{BodyFault, Download};
 
 /// The guard's own words, or the upstream's on their way through.
@@ -20,8 +18,8 @@ pub enum ReplyBody {
     Stream(Download),
     /// The upstream's, read to be recorded: what was read, and the rest if there was more.
     Read(Box<(VecDeque<Frame<Bytes>>, Option<Download>)>),
-    /// One of them, and what its trailers must not show.
-    Concealed(Box<(ReplyBody, Arc<Held>)>),
+    /// The upstream's, without the guard's token.
+    Masked(Box<Masked>),
 }
 
 impl Body for ReplyBody {
@@ -37,10 +35,7 @@ impl Body for ReplyBody {
                 (None, Some(download)) => Pin::new(download).poll_frame(cx),
                 (None, None) => Poll::Ready(None),
             },
-            ReplyBody::Concealed(parts) => {
-                let frame = ready!(Pin::new(&mut parts.0).poll_frame(cx));
-                Poll::Ready(frame.map(|frame| frame.map(|frame| concealed(frame, &parts.1))))
-            }
+            ReplyBody::Masked(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -49,7 +44,7 @@ impl Body for ReplyBody {
             ReplyBody::Own(bytes) => bytes.is_none(),
             ReplyBody::Stream(download) => download.is_end_stream(),
             ReplyBody::Read(parts) => parts.0.is_empty() && parts.1.as_ref().is_none_or(Body::is_end_stream),
-            ReplyBody::Concealed(parts) => parts.0.is_end_stream(),
+            ReplyBody::Masked(body) => body.is_end_stream(),
         }
     }
 
@@ -59,7 +54,7 @@ impl Body for ReplyBody {
             ReplyBody::Stream(download) => download.size_hint(),
             // The framing of the answer's head counts: a length if it gave one, chunks otherwise.
             ReplyBody::Read(..) => SizeHint::default(),
-            ReplyBody::Concealed(parts) => parts.0.size_hint(),
+            ReplyBody::Masked(body) => body.size_hint(),
         }
     }
 }

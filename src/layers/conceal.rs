@@ -1,8 +1,9 @@
 //! Keeps the guard's token out of answers: a server that redirects, or quotes a target that it does not understand, would
 //! show a client what the guard put into it.
 //!
-//! What stands around a body is looked through always: headers, trailers and the words behind the status. Bodies are where
-//! the status is no success: there servers quote requests, and little is held back by it.
+//! What stands around a body is looked through always: headers, trailers and the words behind the status. So is a body, as it
+//! passes. Where the status is no success it is read before, in its coding too: there servers quote requests, and little is held
+//! back by it.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -22,6 +23,7 @@ use pin_project_lite::pin_project;
 use super::body::ReplyBody;
 use super::broker::Held;
 use super::exchange::Reply;
+use super::masked::Masked;
 use crate::policy::{Code, Refusal};
 use crate::upstream::{Download, decoded};
 
@@ -58,7 +60,7 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for Concealed<F> {
                     conceal_headers(reply.response.headers_mut(), &held);
                     conceal_reason(reply.response.extensions_mut(), &held);
                     if reply.response.status().is_success() || reply.response.body().is_end_stream() {
-                        conceal_trailers(reply.response.body_mut(), held);
+                        mask(reply.response.body_mut(), held);
                         return Poll::Ready(Ok(reply));
                     }
                     Box::pin(conceal_body(reply, held))
@@ -69,7 +71,7 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for Concealed<F> {
     }
 }
 
-fn conceal_headers(headers: &mut HeaderMap, held: &Held) {
+pub(super) fn conceal_headers(headers: &mut HeaderMap, held: &Held) {
     for value in headers.values_mut() {
         if held.is_in(value.as_bytes()) {
             *value = HeaderValue::from_static("***");
@@ -87,27 +89,19 @@ fn conceal_reason(extensions: &mut Extensions, held: &Held) {
     }
 }
 
-/// Conceals the token in the trailers of a body that is passed on.
-fn conceal_trailers(body: &mut ReplyBody, held: Arc<Held>) {
+/// Masks the token in a body that is passed on, and in its trailers.
+fn mask(body: &mut ReplyBody, held: Arc<Held>) {
     if !matches!(body, ReplyBody::Own(_)) && !body.is_end_stream() {
         let passed_on = std::mem::replace(body, ReplyBody::Own(None));
-        *body = ReplyBody::Concealed(Box::new((passed_on, held)));
+        *body = ReplyBody::Masked(Box::new(Masked::new(passed_on, held)));
     }
-}
-
-/// A frame as a client may see it: the token is not in its trailers.
-pub(super) fn concealed(mut frame: Frame<Bytes>, held: &Held) -> Frame<Bytes> {
-    if let Some(trailers) = frame.trailers_mut() {
-        conceal_headers(trailers, held);
-    }
-    frame
 }
 
 /// Reads a body as far as it may hold the token, and leaves it out where it does. What is longer goes on from there.
 async fn conceal_body(mut reply: Reply, held: Arc<Held>) -> Reply {
     let body = std::mem::replace(reply.response.body_mut(), ReplyBody::Own(None));
     let (mut frames, mut rest) = match body {
-        ReplyBody::Own(_) | ReplyBody::Concealed(_) => {
+        ReplyBody::Own(_) | ReplyBody::Masked(_) => {
             *reply.response.body_mut() = body;
             return reply;
         }
@@ -152,7 +146,7 @@ async fn conceal_body(mut reply: Reply, held: Arc<Held>) -> Reply {
     } else {
         ReplyBody::Read(Box::new((frames, rest)))
     };
-    conceal_trailers(reply.response.body_mut(), held);
+    mask(reply.response.body_mut(), held);
     reply
 }
 

@@ -179,3 +179,31 @@ fn a_coded_error_without_it_passes_as_it_is() {
         assert_eq!(answer.body, expected);
     }
 }
+
+#[test]
+fn a_success_that_quotes_it_is_masked_as_it_passes() {
+    for chunk in [1, 7, 1000] {
+        let (_upstream, guard) = answering(move |target| {
+            let text = format!("{{\"url\":\"{target}\",\"token\":\"{TOKEN}\"}}eyJVc2Vy");
+            let mut answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+            for part in text.as_bytes().chunks(chunk) {
+                answer.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+                answer.extend_from_slice(part);
+                answer.extend_from_slice(b"\r\n");
+            }
+            answer.extend_from_slice(b"0\r\n\r\n");
+            answer
+        });
+        let answer = request(guard.address, "POST", "/v2/publish/https://e.com", &[&bearer(KEY)], b"");
+        let (pair, token) = ("*".repeat(ENCODED.len()), "*".repeat(TOKEN.len()));
+        let expected =
+            format!("{{\"url\":\"/v2/publish/https://e.com?qstash_token={pair}\",\"token\":\"{token}\"}}eyJVc2Vy");
+        assert_eq!((answer.status(), answer.text()), (200, expected));
+    }
+    let (_upstream, guard) = quoting("200 OK\r\n", "$T", false);
+    let answer = request(guard.address, "POST", "/v2/publish/https://e.com", &[&bearer(KEY)], b"");
+    let length = "/v2/publish/https://e.com?qstash_token=".len() + ENCODED.len();
+    assert_eq!(answer.header("content-length"), [length.to_string()]);
+    assert_eq!(answer.body.len(), length);
+    assert!(!answer.text().contains(ENCODED), "{answer:?}");
+}
