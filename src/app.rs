@@ -1,5 +1,6 @@
 //! The composition root: settings in, a running guard out.
 
+mod background;
 mod certificates;
 mod reload;
 mod token;

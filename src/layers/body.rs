@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::masked::Masked;
 use crate::upstream::{BodyFault, Download};
 
 /// The guard's own words, or the upstream's on their way through.
@@ -17,6 +18,8 @@ pub enum ReplyBody {
     Stream(Download),
     /// The upstream's, read to be recorded: what was read, and the rest if there was more.
     Read(Box<(VecDeque<Frame<Bytes>>, Option<Download>)>),
+    /// The upstream's, without the guard's token.
+    Masked(Box<Masked>),
 }
 
 impl Body for ReplyBody {
@@ -32,6 +35,7 @@ impl Body for ReplyBody {
                 (None, Some(download)) => Pin::new(download).poll_frame(cx),
                 (None, None) => Poll::Ready(None),
             },
+            ReplyBody::Masked(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -40,6 +44,7 @@ impl Body for ReplyBody {
             ReplyBody::Own(bytes) => bytes.is_none(),
             ReplyBody::Stream(download) => download.is_end_stream(),
             ReplyBody::Read(parts) => parts.0.is_empty() && parts.1.as_ref().is_none_or(Body::is_end_stream),
+            ReplyBody::Masked(body) => body.is_end_stream(),
         }
     }
 
@@ -49,6 +54,7 @@ impl Body for ReplyBody {
             ReplyBody::Stream(download) => download.size_hint(),
             // The framing of the answer's head counts: a length if it gave one, chunks otherwise.
             ReplyBody::Read(..) => SizeHint::default(),
+            ReplyBody::Masked(body) => body.size_hint(),
         }
     }
 }

@@ -20,6 +20,7 @@ mod guarded;
 pub mod limit;
 mod linger;
 pub mod list;
+pub mod masked;
 pub mod overrun;
 mod owed;
 mod pace;
