@@ -114,6 +114,8 @@ pub(crate) fn settings(path: &Path) -> Settings {
         record: Recorded::Guarded,
         max_size: 64 * 1024 * 1024,
         keep: Keep::All,
+        compress: false,
+        signing_key: None,
         follow_bulk_actions: true,
     }
 }
