@@ -76,6 +76,8 @@ pub(crate) struct Watch {
     pub(crate) records: AtomicU64,
     pub(crate) syncs: AtomicU64,
     pub(crate) failures: AtomicU64,
+    pub(crate) compress_failures: AtomicU64,
+    pub(crate) checkpoint_failures: AtomicU64,
     pub(crate) seq: AtomicU64,
     shut: Mutex<bool>,
     opened: Condvar,
@@ -99,6 +101,12 @@ impl Observe for Watch {
     }
     fn failed(&self) {
         self.failures.fetch_add(1, Ordering::SeqCst);
+    }
+    fn compress_failed(&self) {
+        self.compress_failures.fetch_add(1, Ordering::SeqCst);
+    }
+    fn checkpoint_failed(&self) {
+        self.checkpoint_failures.fetch_add(1, Ordering::SeqCst);
     }
     fn head(&self, seq: u64) {
         self.seq.store(seq, Ordering::SeqCst);

@@ -65,7 +65,13 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Inputs, ReadError> {
     let mut groups: BTreeMap<(String, PathBuf), Vec<PathBuf>> = BTreeMap::new();
     let mut seen = Vec::new();
     let mut add = |path: PathBuf| -> Result<(), ReadError> {
-        let canonical = fs::canonicalize(&path).map_err(|e| ReadError::new(&path, e))?;
+        // A guard may have compressed it since it was listed.
+        let compressed = names::compressed(&path);
+        let (path, canonical) = match fs::canonicalize(&path) {
+            Err(_) if compressed.is_file() => (compressed.clone(), fs::canonicalize(&compressed)),
+            canonical => (path, canonical),
+        };
+        let canonical = canonical.map_err(|e| ReadError::new(&path, e))?;
         if seen.contains(&canonical) {
             return Ok(());
         }
@@ -79,8 +85,7 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Inputs, ReadError> {
         Ok(())
     };
     for path in paths {
-        let metadata = fs::metadata(path).map_err(|e| ReadError::new(path, e))?;
-        if !metadata.is_dir() {
+        if !path.is_dir() {
             add(path.clone())?;
             continue;
         }
@@ -93,7 +98,7 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Inputs, ReadError> {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if names::is_torn(&name) {
                 torn.push(file);
-            } else if names::is_trail(&name) && file.is_file() {
+            } else if names::is_trail(&name) && (file.is_file() || names::compressed(&file).is_file()) {
                 add(file)?;
             }
         }

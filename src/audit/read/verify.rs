@@ -115,9 +115,20 @@ pub fn verify_signed(inputs: &Inputs, head: Option<LineHash>, keys: Option<&Publ
     // A trail that does not begin at its first record may go on where another ends, by whatever name.
     for index in 0..chains.len() {
         let follows = |other: &ChainReport| other.records > 0 && other.head.hash == begins[index];
-        let incomplete = matches!(chains[index].verdict, Verdict::Incomplete(_)) && begins[index] != LineHash::GENESIS;
-        if incomplete && chains.iter().any(follows) {
+        if matches!(chains[index].verdict, Verdict::Incomplete(_)) && chains.iter().any(follows) {
             chains[index].verdict = Verdict::Intact;
+        }
+        let chain = &mut chains[index];
+        if keys.is_some()
+            && chain.verdict == Verdict::Intact
+            && chain.checkpoints == Checkpoints::None
+            && chain.records > 0
+        {
+            chain.verdict = Verdict::Incomplete(
+                "it has no checkpoints: none were written, or they were removed; they stand beside the trail, as \
+                 *.checkpoints"
+                    .to_owned(),
+            );
         }
     }
     Ok(Report {
@@ -276,7 +287,6 @@ impl Walk {
     }
 
     fn report(mut self, chain: &Chain, mut broken: Option<Break>, mut checkpoints: Checkpoints) -> ChainReport {
-        let mut unsigned = false;
         if let Some(signed) = self.signed.take()
             && broken.is_none()
         {
@@ -284,7 +294,6 @@ impl Walk {
                 Ok(checked) => checkpoints = checked,
                 Err(bad) => broken = Some(bad),
             }
-            unsigned = checkpoints == Checkpoints::None && self.records > 0;
         }
         let starts = self.before == LineHash::GENESIS || self.explained;
         let verdict = match (broken, &self.first) {
@@ -293,11 +302,6 @@ impl Walk {
                 "it begins with record {seq}, and no `pruned` record accounts for those before it; name the older \
                  files too, or their folder"
             )),
-            _ if unsigned => Verdict::Incomplete(
-                "it has no checkpoints: none were written, or they were removed; they stand beside the trail, as \
-                 *.checkpoints"
-                    .to_owned(),
-            ),
             _ => Verdict::Intact,
         };
         let open: BTreeMap<u64, Open> = self.open.into_values().map(|open| (open.seq, open)).collect();
