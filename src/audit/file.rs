@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::chain::Head;
-use super::keeper::any_compressed;
 use super::names::Names;
-use super::rotated::{Rotated, Rotations, file_name};
+use super::rotated::{Rotations, file_name};
 use super::settings::{Durability, Settings};
 use super::tail;
 
@@ -75,8 +74,6 @@ pub(super) struct TrailFile {
     rotations: Rotations,
     durability: Durability,
     max_size: u64,
-    /// Whether rotated files are compressed, which is another thread's work.
-    compress: bool,
     /// `None` after a failure, until it is opened again.
     open: Option<File>,
     /// Up to here all is confirmed, bytes.
@@ -96,7 +93,6 @@ impl TrailFile {
             },
             durability: settings.durability,
             max_size: settings.max_size,
-            compress: settings.compress,
             open: None,
             length: 0,
             first_seq: 1,
@@ -242,12 +238,6 @@ impl TrailFile {
         drop(old);
         self.begin(file, confirmed);
         Ok(())
-    }
-
-    /// The rotated files that are too many, oldest first; `None` where they are not the writer's to remove.
-    pub(super) fn surplus(&self) -> io::Result<Option<Vec<Rotated>>> {
-        let surplus = self.rotations.surplus()?;
-        Ok((!self.compress && !any_compressed(&surplus)).then_some(surplus))
     }
 
     /// Where rotated files stand.

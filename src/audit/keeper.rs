@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -17,7 +18,11 @@ use super::trail::Observe;
 use super::writer::{Control, Entry};
 
 /// The handle; the thread ends soon after it goes.
-pub(super) struct Keeper(Sender<()>);
+pub(super) struct Keeper {
+    wake: Sender<()>,
+    /// Whether files that are too many are the thread's to remove. Once they are, they stay so.
+    prunes: Arc<AtomicBool>,
+}
 
 impl Keeper {
     /// Starts the thread, which does nothing before it is woken: until then the trail may be another guard's.
@@ -29,7 +34,9 @@ impl Keeper {
     ) -> io::Result<Self> {
         // One that waits is enough: each time all is looked through.
         let (wake, woken) = crossbeam_channel::bounded(1);
+        let prunes = Arc::new(AtomicBool::new(compress));
         let keeping = Keeping {
+            prunes: Arc::clone(&prunes),
             rotations,
             compress,
             control,
@@ -38,16 +45,24 @@ impl Keeper {
         thread::Builder::new()
             .name("audit-keeper".to_owned())
             .spawn(move || keeping.run(&woken))?;
-        Ok(Keeper(wake))
+        Ok(Keeper { wake, prunes })
     }
 
     /// Says that the trail was opened, or a file rotated.
     pub(super) fn wake(&self) {
-        _ = self.0.try_send(());
+        _ = self.wake.try_send(());
+    }
+
+    /// Whether the thread removes these files, too many as they are, and not the writer. It does from when on some of them
+    /// are compressed: what such a file holds takes reading it, and nobody should wait for that.
+    pub(super) fn prunes(&self, surplus: &[Rotated]) -> bool {
+        let any = surplus.iter().any(|file| file.is_compressed);
+        self.prunes.fetch_or(any, Ordering::SeqCst) || any
     }
 }
 
 struct Keeping {
+    prunes: Arc<AtomicBool>,
     rotations: Rotations,
     compress: bool,
     control: Sender<Control>,
@@ -104,11 +119,13 @@ impl Keeping {
         Ok(())
     }
 
-    /// Has the files that are too many recorded, then removes them, as the writer does with plain ones: what a compressed
-    /// one holds takes reading it, and nobody should wait for that.
+    /// Has the files that are too many recorded, then removes them, as the writer does where none is compressed.
     fn prune(&self) -> io::Result<()> {
+        if !self.prunes.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         let surplus = self.rotations.surplus()?;
-        if surplus.is_empty() || !(self.compress || any_compressed(&surplus)) {
+        if surplus.is_empty() {
             return Ok(());
         }
         let files: Vec<String> = surplus.iter().map(Rotated::describe).collect::<io::Result<_>>()?;
@@ -136,11 +153,6 @@ impl Keeping {
         }
         first
     }
-}
-
-/// Whether reading any of these takes a while.
-pub(super) fn any_compressed(files: &[Rotated]) -> bool {
-    files.iter().any(|file| file.is_compressed)
 }
 
 /// The record of files that are about to be removed.

@@ -54,7 +54,10 @@ impl Names {
             .strip_prefix(&self.stem)?
             .strip_prefix('.')?
             .strip_suffix(&self.extension)?;
-        rotation(middle)
+        // Where the trail has no extension, whatever stands behind a rotated file's name would be part of its time.
+        (middle.len() == SEQ_DIGITS + "-20261124T171500.123456Z".len())
+            .then(|| rotation(middle))
+            .flatten()
     }
 
     /// What a file of this trail is, by its name.

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestRunner};
 use qstash_guard::audit::read::Verdict;
 use qstash_guard::audit::read::show::{Options, Show};
 use qstash_guard::audit::{Event, Keep, Settings, Trail, read};
@@ -324,4 +327,42 @@ async fn the_newest_record_is_found_in_a_compressed_file() {
     fs::remove_file(folder.file()).expect("removed");
     let fault = open_with(&compressing(&folder), &Arc::default()).expect_err("refused");
     assert!(fault.to_string().contains("its newest rotated file audit.0"), "{fault}");
+}
+
+#[tokio::test]
+async fn however_a_compressed_file_is_changed_it_is_the_same_text_or_broken() {
+    let (folder, records) = trail().await;
+    let at = rotated(&folder, ".gz").remove(1);
+    let (whole, text) = (fs::read(&at).expect("read"), unpacked(&at));
+    let mut runner = TestRunner::new(Config {
+        cases: 256,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let changes = prop::collection::vec((any::<Index>(), any::<u8>()), 0..4);
+    let more = prop::collection::vec(any::<u8>(), 0..40);
+    runner
+        .run(
+            &(changes, any::<Index>(), any::<bool>(), more),
+            |(changes, cut, cuts, more)| {
+                let mut bytes = whole.clone();
+                for (at, byte) in changes {
+                    let at = at.index(bytes.len());
+                    bytes[at] = byte;
+                }
+                if cuts {
+                    bytes.truncate(cut.index(whole.len()));
+                }
+                bytes.extend(more);
+                fs::write(&at, &bytes).expect("written");
+                let report = folder.verify();
+                let mut read = Vec::new();
+                let same = MultiGzDecoder::new(&bytes[..]).read_to_end(&mut read).is_ok() && read == text;
+                prop_assert_eq!(report.exit_code(), if same { 0 } else { 4 }, "{}", report);
+                prop_assert!(!same || report.chains[0].records == records);
+                shown(&folder);
+                Ok(())
+            },
+        )
+        .expect("the same text, or broken");
 }

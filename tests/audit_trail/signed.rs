@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestRunner};
 use qstash_guard::audit::chain::LineHash;
 use qstash_guard::audit::read::{self, Checkpoints, Report, Verdict};
 use qstash_guard::audit::signing::{PublicKeys, SigningKey};
@@ -401,4 +404,28 @@ async fn reports_as_people_read_them() {
     fs::remove_file(sidecar(&folder)).expect("removed");
     shown.push(text(&keys.verify(&folder)));
     insta::assert_snapshot!("reports_of_signed_trails", shown.join("\n"));
+}
+
+#[tokio::test]
+async fn no_byte_of_a_checkpoint_can_be_changed_unseen() {
+    let (keys, folder) = trail().await;
+    let whole = fs::read(sidecar(&folder)).expect("read");
+    let mut runner = TestRunner::new(Config {
+        cases: 512,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    // All but the last newline: without it the line is one that was being written.
+    let places = (any::<Index>(), any::<u8>());
+    runner
+        .run(&places, |(at, byte)| {
+            let at = at.index(whole.len() - 1);
+            let mut bytes = whole.clone();
+            bytes[at] = byte;
+            fs::write(sidecar(&folder), &bytes).expect("written");
+            let report = keys.verify(&folder);
+            prop_assert_eq!(report.exit_code(), if bytes == whole { 0 } else { 4 }, "{}", report);
+            Ok(())
+        })
+        .expect("broken");
 }

@@ -168,7 +168,7 @@ fn a_trail_is_compressed_and_signed_under_load() {
 /// Asks until the guard is gone, whatever it answers.
 fn ask_until_it_is_killed(guard: &mut Guard) {
     let address = guard.address;
-    let mut ask = move || -> std::io::Result<()> {
+    let ask = move || -> std::io::Result<()> {
         let mut stream = TcpStream::connect(address)?;
         stream.write_all(b"DELETE /v2/messages HTTP/1.1\r\nHost: guard.test\r\nConnection: close\r\n\r\n")?;
         stream.read_to_end(&mut Vec::new())?;

@@ -86,9 +86,11 @@ impl Writer {
     /// Records which files go, then removes them: a crash in between leaves too many files, never an unexplained gap.
     fn prune(&mut self) {
         let Output::File(file) = &mut self.output else { return };
-        let described = file.surplus().and_then(|surplus| {
-            let surplus = surplus.unwrap_or_default();
-            let files = surplus.iter().map(Rotated::describe).collect::<Result<Vec<_>, _>>()?;
+        let described = file.rotations().surplus().and_then(|surplus| {
+            if surplus.is_empty() || self.keeper.as_ref().is_some_and(|keeper| keeper.prunes(&surplus)) {
+                return Ok((Vec::new(), Vec::new()));
+            }
+            let files = surplus.iter().map(Rotated::describe).collect::<Result<_, _>>()?;
             Ok((surplus, files))
         });
         let (surplus, files) = match described {
