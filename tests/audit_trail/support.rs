@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use qstash_guard::audit::chain::LineHash;
 use qstash_guard::audit::read::{self, Report};
@@ -181,4 +181,14 @@ pub(crate) fn events(path: &Path) -> Vec<String> {
         .iter()
         .map(|line| line["event"].as_str().expect("an event").to_owned())
         .collect()
+}
+
+/// Waits for what another thread does.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} never came");
+        // Only so that asking does not take the core from who is waited for.
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
 }

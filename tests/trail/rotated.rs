@@ -232,6 +232,42 @@ fn killed_before_the_plain_file_goes_both_are_one() {
 }
 
 #[test]
+fn what_cannot_be_compressed_is_told_of_and_tried_again_at_the_next_rotation() {
+    let upstream = Upstream::json(r#"{"cancelled":1}"#);
+    let full = "inject=fstatfs:error=ENOSPC:when=1";
+    let (guard, _) = traced(&upstream, COMPRESSED, &["-e", "trace=fstatfs", "-e", full]);
+    let folder = Arc::clone(&guard.folder);
+    let mut number = 0;
+    let mut cancel_until = |holds: &dyn Fn() -> bool| {
+        while !holds() {
+            number += 1;
+            assert!(number < 2000, "it did not come");
+            assert_eq!(
+                cancel(&guard, &format!("n{number}")).status(),
+                202,
+                "no request suffers"
+            );
+        }
+    };
+    cancel_until(&|| guard.metric("qstash_guard_audit_compress_failures_total", &[]) == 1);
+    assert!(
+        guard
+            .log()
+            .contains("a rotated file of the audit trail is not compressed"),
+        "{}",
+        guard.log()
+    );
+    assert_eq!(guard.metric("qstash_guard_audit_failures_total", &[]), 0);
+    let there = rotated(&folder, "").len();
+    cancel_until(&|| rotated(&folder, "").len() > there + 1);
+    wait::until(|| is_compressed(&folder), |done| *done);
+    assert_eq!(guard.metric("qstash_guard_audit_compress_failures_total", &[]), 1);
+    let (code, text) = guard.verify();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(guard.stop().0.success());
+}
+
+#[test]
 fn check_and_start_tell_what_is_wrong_with_a_key() {
     let folder = with_keys();
     let config = |text: &str| folder.write("guard.yaml", text);
@@ -279,7 +315,7 @@ fn check_and_start_tell_what_is_wrong_with_a_key() {
     }
     // A key in the place of its file is a secret in the configuration: it is told of, and not shown.
     let key = fs::read_to_string(folder.path().join("key.pem")).unwrap();
-    let indented = key.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let indented = format!("    {}\n", key.trim_end().replace('\n', "\n    "));
     let output = check(&config(&format!("audit:\n  signing_key_file: |\n{indented}")));
     assert_eq!(output.status.code(), Some(1));
     assert!(
