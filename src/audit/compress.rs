@@ -12,6 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::names;
 use super::rotated::{Rotated, Rotations, file_name};
@@ -22,7 +23,8 @@ const SPARED: u64 = 16 * 1024 * 1024;
 
 /// Compresses a file. After an error it is there as it was.
 pub(super) fn compress(rotations: &Rotations, file: &Rotated) -> io::Result<()> {
-    let temporary = names::compressing(&file.plain);
+    let unique = Uuid::now_v7().simple().to_string();
+    let temporary = names::compressing(&file.plain, &unique);
     let copied = write(&file.plain, &temporary).and_then(|()| {
         fs::rename(&temporary, names::compressed(&file.plain))?;
         rotations.sync()
@@ -61,8 +63,7 @@ fn write(plain: &Path, temporary: &Path) -> io::Result<()> {
     let metadata = from.metadata()?;
     let to = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(metadata.mode() & 0o777)
         .open(temporary)?;
     let sparing = Sparing {

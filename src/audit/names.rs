@@ -2,7 +2,7 @@
 //!
 //! Beside `audit.jsonl` stand
 //! - `audit.<first number, 20 digits>-<time>.jsonl`, files that were rotated: their names sort as their records do;
-//! - the same with `.gz`, once compressed; `.gz.tmp` while that is being done;
+//! - the same with `.gz`, once compressed; `.gz.<any word>.tmp` while that is being done;
 //! - `audit.jsonl.torn-<time>`, what a crash or a failed write left behind the last good line;
 //! - `audit.jsonl.checkpoints`, signed heads of the chain.
 
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 const SEQ_DIGITS: usize = 20;
 const TORN: &str = ".torn-";
 const COMPRESSED: &str = ".gz";
-const COMPRESSING: &str = ".gz.tmp";
+const TEMPORARY: &str = ".tmp";
 const CHECKPOINTS: &str = ".checkpoints";
 
 /// The path of a trail and the names that derive from it.
@@ -66,7 +66,10 @@ impl Names {
         // With an extension of `.gz` of its own, a plain name ends so too.
         of(file_name, Form::Plain)
             .or_else(|| of(file_name.strip_suffix(COMPRESSED)?, Form::Compressed))
-            .or_else(|| of(file_name.strip_suffix(COMPRESSING)?, Form::Compressing))
+            .or_else(|| {
+                let (compressed, _) = file_name.strip_suffix(TEMPORARY)?.rsplit_once('.')?;
+                of(compressed.strip_suffix(COMPRESSED)?, Form::Compressing)
+            })
     }
 
     /// Where signed heads of the chain stand.
@@ -94,9 +97,10 @@ pub(super) fn compressed(plain: &Path) -> PathBuf {
     with_suffix(plain, COMPRESSED)
 }
 
-/// Where it is compressed to until it is whole.
-pub(super) fn compressing(plain: &Path) -> PathBuf {
-    with_suffix(plain, COMPRESSING)
+/// Where it is compressed to until it is whole; `unique` is no other's, so that a guard that ends and one that begins do
+/// not write the same file.
+pub(super) fn compressing(plain: &Path, unique: &str) -> PathBuf {
+    with_suffix(plain, &format!("{COMPRESSED}.{unique}{TEMPORARY}"))
 }
 
 /// Where a file, or a part of it, is set aside.
@@ -220,7 +224,9 @@ mod tests {
         }
         assert!(is_trail("audit.jsonl.1") && is_trail("audit.jsonl-20261124") && is_trail("audit.jsonl.gz"));
         assert!(
-            is_trail("audit.jsonl.2.gz") && !is_trail("audit.jsonl.gz.tmp") && !is_trail("audit.jsonl.checkpoints")
+            is_trail("audit.jsonl.2.gz")
+                && !is_trail("audit.jsonl.gz.0a1b.tmp")
+                && !is_trail("audit.jsonl.checkpoints")
         );
         assert_eq!(chain_name("audit.jsonl.1"), "audit");
         assert_eq!(chain_name("audit.jsonl.1.gz"), "audit");
@@ -235,7 +241,11 @@ mod tests {
             let form = |path: &Path| names.form(&path.file_name().expect("a name").to_string_lossy());
             assert_eq!(form(&plain), Some((42, Form::Plain)), "{trail}");
             assert_eq!(form(&compressed(&plain)), Some((42, Form::Compressed)), "{trail}");
-            assert_eq!(form(&compressing(&plain)), Some((42, Form::Compressing)), "{trail}");
+            assert_eq!(
+                form(&compressing(&plain, "0a1b")),
+                Some((42, Form::Compressing)),
+                "{trail}"
+            );
             assert_eq!(form(Path::new(trail)), None);
             assert_eq!(form(&names.checkpoints()), None);
             assert_eq!(form(&set_aside(&compressed(&plain), time)), None);

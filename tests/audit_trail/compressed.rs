@@ -166,7 +166,7 @@ async fn what_a_crash_left_is_tidied_up() {
             match crash {
                 "temporary" => {
                     fs::remove_file(&compressed).expect("removed");
-                    half(&compressed.with_extension("gz.tmp"), &whole);
+                    half(&compressed.with_extension("gz.0a1b.tmp"), &whole);
                 }
                 "damaged" => half(&compressed, &whole),
                 _ => {}

@@ -260,6 +260,15 @@ async fn checkpoints_come_with_records_and_rotations_and_go_with_old_files() {
         signed(&folder).last().is_some_and(|seq| *seq > 100)
     });
     write(&trail, 1500).await;
+    // What looks after old files is done when two are there, both compressed.
+    wait_until("the last pruning", || {
+        let names = folder.names();
+        let count = |ending: &str| {
+            let rotated = names.iter().filter(|name| name.starts_with("audit.0"));
+            rotated.filter(|name| name.ends_with(ending)).count()
+        };
+        (count(".gz"), count("")) == (2, 2)
+    });
     stop(&trail).await;
     let report = keys.verify(&folder);
     assert_eq!(report.exit_code(), 0, "{report}");
