@@ -1,4 +1,4 @@
-//! The file of a trail: opened under a lock, repaired, appended to, rotated and pruned. It knows bytes, not records.
+//! The file of a trail: opened under a lock, repaired, appended to and rotated. It knows bytes, not records.
 //!
 //! A failed write or fdatasync says nothing of what is on disk, and the kernel may have dropped the pages that it could
 //! not write, so neither is ever repeated. The file is closed instead; before the next write it is opened again, and
@@ -14,7 +14,8 @@ use jiff::Timestamp;
 
 use super::chain::Head;
 use super::names::Names;
-use super::settings::{Durability, Keep, Settings};
+use super::rotated::{Rotations, file_name};
+use super::settings::{Durability, Settings};
 use super::tail;
 
 /// Why the file of a trail cannot be opened.
@@ -40,6 +41,24 @@ pub(super) struct Recovered {
     pub(super) set_aside: Option<SetAside>,
 }
 
+impl Recovered {
+    /// What was found, for the `started` record.
+    pub(super) fn describe(&self) -> String {
+        let head = match self.head.seq {
+            0 => "a new trail".to_owned(),
+            seq => format!("continues behind record {seq}"),
+        };
+        match &self.set_aside {
+            None => head,
+            Some(torn) => format!(
+                "{head}; {} torn bytes set aside to {}",
+                torn.bytes,
+                file_name(&torn.file)
+            ),
+        }
+    }
+}
+
 /// What stood behind the last good line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
@@ -52,10 +71,9 @@ pub struct SetAside {
 /// The file that is written, and those rotated from it.
 #[derive(Debug)]
 pub(super) struct TrailFile {
-    names: Names,
+    rotations: Rotations,
     durability: Durability,
     max_size: u64,
-    keep: Keep,
     /// `None` after a failure, until it is opened again.
     open: Option<File>,
     /// Up to here all is confirmed, bytes.
@@ -66,22 +84,15 @@ pub(super) struct TrailFile {
     used: bool,
 }
 
-/// A file that was rotated.
-#[derive(Debug)]
-pub(super) struct Rotated {
-    pub(super) path: PathBuf,
-    pub(super) first_seq: u64,
-    /// Its last good line, if it can be read.
-    pub(super) head: Option<Head>,
-}
-
 impl TrailFile {
     pub(super) fn new(path: &Path, settings: &Settings) -> Self {
         TrailFile {
-            names: Names::new(path),
+            rotations: Rotations {
+                names: Names::new(path),
+                keep: settings.keep,
+            },
             durability: settings.durability,
             max_size: settings.max_size,
-            keep: settings.keep,
             open: None,
             length: 0,
             first_seq: 1,
@@ -106,7 +117,8 @@ impl TrailFile {
         let head = match tail.head {
             Some(head) => head,
             None => self
-                .newest_rotated()
+                .rotations
+                .newest_record()
                 .map_err(|e| self.failed(e))?
                 .unwrap_or(Head::GENESIS),
         };
@@ -151,7 +163,7 @@ impl TrailFile {
             .map(File::metadata)
             .transpose()
             .map_err(|e| self.failed(e))?;
-        let there = match fs::metadata(&self.names.path) {
+        let there = match fs::metadata(&self.rotations.names.path) {
             Ok(there) => Some(there),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return Err(self.failed(e)),
@@ -214,8 +226,8 @@ impl TrailFile {
         if let Some(file) = &self.open {
             file.sync_data()?;
         }
-        let name = self.names.rotated(self.first_seq, now);
-        fs::rename(&self.names.path, &name)?;
+        let name = self.rotations.names.rotated(self.first_seq, now);
+        fs::rename(&self.rotations.names.path, &name)?;
         Ok(name)
     }
 
@@ -228,28 +240,17 @@ impl TrailFile {
         Ok(())
     }
 
-    /// The rotated files that are too many, oldest first.
-    pub(super) fn surplus(&self) -> io::Result<Vec<Rotated>> {
-        let Keep::Newest(keep) = self.keep else {
-            return Ok(Vec::new());
-        };
-        let mut all = self.rotated()?;
-        let surplus = all.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
-        all.truncate(surplus);
-        all.into_iter()
-            .map(|(first_seq, path)| {
-                let head = last_record(&path)?;
-                Ok(Rotated { path, first_seq, head })
-            })
-            .collect()
+    /// Where rotated files stand.
+    pub(super) fn rotations(&self) -> &Rotations {
+        &self.rotations
     }
 
-    /// Removes rotated files.
-    pub(super) fn remove(&self, files: &[Rotated]) -> io::Result<()> {
-        for file in files {
-            fs::remove_file(&file.path)?;
+    /// Another handle of the open file, where what is appended is not on disk by itself.
+    pub(super) fn unsynced(&self) -> io::Result<Option<File>> {
+        match (self.durability, &self.open) {
+            (Durability::Buffered, Some(file)) => file.try_clone().map(Some),
+            _ => Ok(None),
         }
-        File::open(&self.names.folder)?.sync_all()
     }
 
     /// Syncs and closes the file.
@@ -266,14 +267,15 @@ impl TrailFile {
 
     /// Opens or creates the file and locks it.
     fn locked(&self) -> Result<File, OpenError> {
-        let created = !self.names.folder.exists();
+        let created = !self.rotations.names.folder.exists();
         if created {
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
-                .create(&self.names.folder)
+                .create(&self.rotations.names.folder)
                 .map_err(|e| self.failed(e))?;
             if let Some(parent) = self
+                .rotations
                 .names
                 .folder
                 .parent()
@@ -290,19 +292,19 @@ impl TrailFile {
                 .append(true)
                 .create(true)
                 .mode(0o600)
-                .open(&self.names.path);
+                .open(&self.rotations.names.path);
             let file = open.map_err(|e| self.failed(e))?;
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(OpenError::Locked(self.names.path.clone())),
+                Err(TryLockError::WouldBlock) => return Err(OpenError::Locked(self.rotations.names.path.clone())),
                 Err(TryLockError::Error(e)) => return Err(self.failed(e)),
             }
             // Between opening and locking, the guard that held the lock may have rotated the file away.
             let held = file.metadata().map_err(|e| self.failed(e))?;
             let still_there =
-                fs::metadata(&self.names.path).is_ok_and(|m| (m.dev(), m.ino()) == (held.dev(), held.ino()));
+                fs::metadata(&self.rotations.names.path).is_ok_and(|m| (m.dev(), m.ino()) == (held.dev(), held.ino()));
             if still_there {
-                File::open(&self.names.folder)
+                File::open(&self.rotations.names.folder)
                     .and_then(|f| f.sync_all())
                     .map_err(|e| self.failed(e))?;
                 return Ok(file);
@@ -315,7 +317,7 @@ impl TrailFile {
         if length <= end {
             return Ok(None);
         }
-        let path = self.names.torn(now);
+        let path = self.rotations.names.torn(now);
         let copy = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -326,7 +328,7 @@ impl TrailFile {
             _ = fs::remove_file(&path);
             return Err(e);
         }
-        File::open(&self.names.folder)?.sync_all()?;
+        self.rotations.sync()?;
         file.set_len(end)?;
         file.sync_all()?;
         Ok(Some(SetAside {
@@ -335,29 +337,9 @@ impl TrailFile {
         }))
     }
 
-    fn newest_rotated(&self) -> io::Result<Option<Head>> {
-        match self.rotated()?.pop() {
-            Some((_, path)) => last_record(&path),
-            None => Ok(None),
-        }
-    }
-
-    /// All rotated files, oldest first.
-    fn rotated(&self) -> io::Result<Vec<(u64, PathBuf)>> {
-        let mut all = Vec::new();
-        for entry in fs::read_dir(&self.names.folder)? {
-            let entry = entry?;
-            if let Some(seq) = entry.file_name().to_str().and_then(|name| self.names.first_seq(name)) {
-                all.push((seq, entry.path()));
-            }
-        }
-        all.sort();
-        Ok(all)
-    }
-
     fn failed(&self, source: io::Error) -> OpenError {
         OpenError::Io {
-            path: self.names.path.clone(),
+            path: self.rotations.names.path.clone(),
             source,
         }
     }
@@ -367,10 +349,4 @@ fn copy_from(mut from: &File, start: u64, mut to: &File) -> io::Result<()> {
     from.seek(SeekFrom::Start(start))?;
     io::copy(&mut from, &mut to)?;
     to.sync_all()
-}
-
-fn last_record(path: &Path) -> io::Result<Option<Head>> {
-    let file = File::open(path)?;
-    let length = file.metadata()?.len();
-    Ok(tail::find(&file, length)?.head)
 }

@@ -2,7 +2,9 @@
 //!
 //! Beside `audit.jsonl` stand
 //! - `audit.<first number, 20 digits>-<time>.jsonl`, files that were rotated: their names sort as their records do;
-//! - `audit.jsonl.torn-<time>`, what a crash or a failed write left behind the last good line.
+//! - the same with `.gz`, once compressed; `.gz.<any word>.tmp` while that is being done;
+//! - `audit.jsonl.torn-<time>`, what a crash or a failed write left behind the last good line;
+//! - `audit.jsonl.checkpoints`, signed heads of the chain.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +12,12 @@ use jiff::Timestamp;
 
 const SEQ_DIGITS: usize = 20;
 const TORN: &str = ".torn-";
+const COMPRESSED: &str = ".gz";
+const TEMPORARY: &str = ".tmp";
+const CHECKPOINTS: &str = ".checkpoints";
 
 /// The path of a trail and the names that derive from it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Names {
     /// The file that is written.
     pub(super) path: PathBuf,
@@ -43,20 +48,75 @@ impl Names {
         self.folder.join(name)
     }
 
-    /// The number in a rotated file's name; `None` for any other file.
+    /// The number in a rotated plain file's name; `None` for any other file.
     pub(super) fn first_seq(&self, file_name: &str) -> Option<u64> {
         let middle = file_name
             .strip_prefix(&self.stem)?
             .strip_prefix('.')?
             .strip_suffix(&self.extension)?;
-        rotation(middle)
+        // Where the trail has no extension, whatever stands behind a rotated file's name would be part of its time.
+        (middle.len() == SEQ_DIGITS + "-20261124T171500.123456Z".len())
+            .then(|| rotation(middle))
+            .flatten()
+    }
+
+    /// What a file of this trail is, by its name.
+    pub(super) fn form(&self, file_name: &str) -> Option<(u64, Form)> {
+        let of = |plain: &str, form| self.first_seq(plain).map(|seq| (seq, form));
+        // With an extension of `.gz` of its own, a plain name ends so too.
+        of(file_name, Form::Plain)
+            .or_else(|| of(file_name.strip_suffix(COMPRESSED)?, Form::Compressed))
+            .or_else(|| {
+                let (compressed, _) = file_name.strip_suffix(TEMPORARY)?.rsplit_once('.')?;
+                of(compressed.strip_suffix(COMPRESSED)?, Form::Compressing)
+            })
+    }
+
+    /// Where signed heads of the chain stand.
+    pub(super) fn checkpoints(&self) -> PathBuf {
+        with_suffix(&self.path, CHECKPOINTS)
     }
 
     /// Where what is torn off goes.
     pub(super) fn torn(&self, time: Timestamp) -> PathBuf {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        self.folder.join(format!("{name}{TORN}{}", compact(time)))
+        set_aside(&self.path, time)
     }
+}
+
+/// The forms of a rotated file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Plain,
+    Compressed,
+    /// What is being compressed, or was when the guard ended.
+    Compressing,
+}
+
+/// Where a file stands once it is compressed.
+pub(super) fn compressed(plain: &Path) -> PathBuf {
+    with_suffix(plain, COMPRESSED)
+}
+
+/// Where it is compressed to until it is whole; `unique` is no other's, so that a guard that ends and one that begins do
+/// not write the same file.
+pub(super) fn compressing(plain: &Path, unique: &str) -> PathBuf {
+    with_suffix(plain, &format!("{COMPRESSED}.{unique}{TEMPORARY}"))
+}
+
+/// Where a file, or a part of it, is set aside.
+pub(super) fn set_aside(path: &Path, time: Timestamp) -> PathBuf {
+    with_suffix(path, &format!("{TORN}{}", compact(time)))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// The name of the trail whose signed heads a file holds; `None` for any other file.
+pub(super) fn checkpoints_of(file_name: &str) -> Option<&str> {
+    file_name.strip_suffix(CHECKPOINTS).map(chain_name)
 }
 
 /// `20261124T171500.123456Z`
@@ -76,10 +136,12 @@ pub(super) fn is_torn(file_name: &str) -> bool {
     file_name.contains(TORN)
 }
 
-/// Whether a file in a folder belongs to a trail: `*.jsonl`, or such a file moved away by a tool (`audit.jsonl.1`).
+/// Whether a file in a folder belongs to a trail: `*.jsonl`, or such a file moved away by a tool (`audit.jsonl.1`); each
+/// also compressed (`.gz`).
 pub(super) fn is_trail(file_name: &str) -> bool {
+    let plain = file_name.strip_suffix(COMPRESSED).unwrap_or(file_name);
     !is_torn(file_name)
-        && match file_name.split_once(".jsonl") {
+        && match plain.split_once(".jsonl") {
             Some((stem, behind)) => !stem.is_empty() && (behind.is_empty() || behind.bytes().skip(1).all(is_number)),
             None => false,
         }
@@ -91,6 +153,7 @@ fn is_number(byte: u8) -> bool {
 
 /// The name that the files of one trail share: `audit` of `audit.jsonl` and of what was rotated from it.
 pub(super) fn chain_name(file_name: &str) -> &str {
+    let file_name = file_name.strip_suffix(COMPRESSED).unwrap_or(file_name);
     let stem = match file_name.split_once(".jsonl") {
         Some((stem, _)) => stem,
         None => file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem),
@@ -159,7 +222,42 @@ mod tests {
             is_trail(name);
             Names::new(Path::new("a.jsonl")).first_seq(name);
         }
-        assert!(is_trail("audit.jsonl.1") && is_trail("audit.jsonl-20261124") && !is_trail("audit.jsonl.gz"));
+        assert!(is_trail("audit.jsonl.1") && is_trail("audit.jsonl-20261124") && is_trail("audit.jsonl.gz"));
+        assert!(
+            is_trail("audit.jsonl.2.gz")
+                && !is_trail("audit.jsonl.gz.0a1b.tmp")
+                && !is_trail("audit.jsonl.checkpoints")
+        );
         assert_eq!(chain_name("audit.jsonl.1"), "audit");
+        assert_eq!(chain_name("audit.jsonl.1.gz"), "audit");
+    }
+
+    #[test]
+    fn the_forms_of_a_file_are_told_apart() {
+        let time: Timestamp = "2026-11-24T17:15:00.123456Z".parse().expect("a time");
+        for trail in ["/t/audit.jsonl", "/t/audit", "/t/audit.log", "/t/audit.gz"] {
+            let names = Names::new(Path::new(trail));
+            let plain = names.rotated(42, time);
+            let form = |path: &Path| names.form(&path.file_name().expect("a name").to_string_lossy());
+            assert_eq!(form(&plain), Some((42, Form::Plain)), "{trail}");
+            assert_eq!(form(&compressed(&plain)), Some((42, Form::Compressed)), "{trail}");
+            assert_eq!(
+                form(&compressing(&plain, "0a1b")),
+                Some((42, Form::Compressing)),
+                "{trail}"
+            );
+            assert_eq!(form(Path::new(trail)), None);
+            assert_eq!(form(&names.checkpoints()), None);
+            assert_eq!(form(&set_aside(&compressed(&plain), time)), None);
+            let name = names
+                .checkpoints()
+                .file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            assert_eq!(checkpoints_of(&name), Some("audit"));
+        }
+        let compressed = "audit.00000000000000000042-20261124T171500.123456Z.jsonl.gz";
+        assert_eq!((chain_name(compressed), rotated_seq(compressed)), ("audit", Some(42)));
     }
 }

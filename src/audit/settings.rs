@@ -20,6 +20,10 @@ pub struct Settings {
     pub max_size: u64,
     /// How many rotated files are kept.
     pub keep: Keep,
+    /// Whether rotated files are compressed.
+    pub compress: bool,
+    /// The file with the key that heads of the chain are signed with.
+    pub signing_key: Option<PathBuf>,
     /// Whether QStash is asked what became of bulk actions.
     pub follow_bulk_actions: bool,
 }

@@ -1,7 +1,7 @@
 //! The end of a file: its last line that parses and chains.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead, Read};
 use std::os::unix::fs::FileExt;
 
 use serde::Deserialize;
@@ -78,6 +78,37 @@ pub(super) fn first_seq(file: &File) -> io::Result<Option<u64>> {
         }
     }
     Ok(None)
+}
+
+/// The number of a text's first line; `None` where it has none that parses.
+pub(super) fn first_of(text: &mut impl BufRead) -> io::Result<Option<u64>> {
+    let mut line = Vec::new();
+    text.take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line)?;
+    let links = line
+        .strip_suffix(b"\n")
+        .and_then(|line| serde_json::from_slice::<Links>(line).ok());
+    Ok(links.map(|links| links.seq))
+}
+
+/// The last line of a text that parses and chains to the line before it, as [`find`] has it; the text is read from its
+/// beginning, since what is compressed can only be read so.
+pub(super) fn last_of(text: &mut impl BufRead) -> io::Result<Option<Head>> {
+    let (mut line, mut last) = (Vec::new(), None);
+    let (mut first, mut before) = (true, None);
+    loop {
+        line.clear();
+        text.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line)?;
+        let Some(end) = line.pop() else { return Ok(last) };
+        // Without its newline it is too long, or torn: nothing chains to it.
+        let hash = (end == b'\n').then(|| LineHash::of(&line));
+        if let Some(hash) = hash
+            && let Ok(links) = serde_json::from_slice::<Links>(&line)
+            && (first || before.is_some() && before == LineHash::parse(&links.prev))
+        {
+            last = Some(Head { seq: links.seq, hash });
+        }
+        (first, before) = (false, hash);
+    }
 }
 
 struct Line {

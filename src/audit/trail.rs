@@ -12,8 +12,10 @@ use tokio::sync::oneshot;
 use super::chain::Head;
 use super::event::Event;
 use super::file::{OpenError, SetAside, TrailFile};
+use super::keeper::Keeper;
 use super::record::Record;
 use super::settings::{OnFailure, Settings, Sink};
+use super::signing::{KeyFault, Signer, SigningKey};
 use super::writer::{Control, Entry, Output, StartError, Writer};
 
 /// How many records may wait for the disk. One that finds no place has failed at once.
@@ -31,6 +33,10 @@ pub trait Observe: Send + Sync {
     }
     /// A write, sync or rotation failed, or a waiter gave up.
     fn failed(&self) {}
+    /// A rotated file could not be compressed; it is there as it was.
+    fn compress_failed(&self) {}
+    /// A head of the chain could not be signed, or its signature not be kept. The next one covers the same records.
+    fn checkpoint_failed(&self) {}
     /// The number of the newest record.
     fn head(&self, seq: u64) {
         _ = seq;
@@ -73,6 +79,9 @@ pub enum StartFault {
     /// The file cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The key that heads of the chain are signed with cannot be used.
+    #[error("audit.signing_key_file {0}")]
+    Key(#[from] KeyFault),
     /// The first record cannot be written.
     #[error(transparent)]
     Write(#[from] TrailError),
@@ -133,9 +142,19 @@ impl Trail {
     pub fn open(
         settings: &Settings,
         instance: String,
-        started: Record,
+        mut started: Record,
         observe: Arc<dyn Observe>,
     ) -> Result<Opened, StartFault> {
+        let key = match (&settings.sink, &settings.signing_key) {
+            (Sink::File(_), Some(path)) => Some(SigningKey::read(path)?),
+            _ => None,
+        };
+        if let Some(key) = &key {
+            key.introduce(started.detail.get_or_insert_default());
+            if let Some(exposed) = key.exposed() {
+                tracing::warn!("audit.signing_key_file {exposed}");
+            }
+        }
         let shared = Arc::new(Shared {
             observe,
             failed: AtomicBool::new(false),
@@ -147,6 +166,9 @@ impl Trail {
             writer: None,
             write_timeout: settings.write_timeout,
         };
+        let (records, record_queue) = crossbeam_channel::bounded(QUEUE);
+        let (control, control_queue) = crossbeam_channel::unbounded();
+        let (mut keeper, mut signer) = (None, None);
         let output = match &settings.sink {
             Sink::None => {
                 return Ok(Opened {
@@ -156,9 +178,23 @@ impl Trail {
                 });
             }
             Sink::Stdout => Output::Stdout,
-            Sink::File(path) => Output::Unopened(TrailFile::new(path, settings)),
+            Sink::File(path) => {
+                let file = TrailFile::new(path, settings);
+                let (rotations, observe) = (file.rotations(), &shared.observe);
+                let start = Keeper::start(
+                    rotations.clone(),
+                    settings.compress,
+                    control.clone(),
+                    Arc::clone(observe),
+                );
+                keeper = Some(start.map_err(StartFault::Thread)?);
+                let start = key.map(|key| Signer::start(key, rotations.clone(), instance.clone(), Arc::clone(observe)));
+                signer = start.transpose().map_err(StartFault::Thread)?;
+                Output::Unopened(file)
+            }
         };
         let mut writer = Writer::new(output, instance, settings.on_failure, shared, started);
+        (writer.keeper, writer.signer) = (keeper, signer);
         let (set_aside, failure) = match writer.start() {
             Ok(recovered) => (recovered.and_then(|recovered| recovered.set_aside), None),
             Err(StartError::Open(e @ OpenError::Locked(_))) => return Err(e.into()),
@@ -169,8 +205,6 @@ impl Trail {
             (Some(fault), OnFailure::Deny) => return Err(fault),
             (failure, _) => failure,
         };
-        let (records, record_queue) = crossbeam_channel::bounded(QUEUE);
-        let (control, control_queue) = crossbeam_channel::unbounded();
         thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || writer.run(&record_queue, &control_queue))

@@ -20,8 +20,10 @@ use tokio::sync::oneshot;
 use super::chain::Head;
 use super::event::Event;
 use super::file::{OpenError, Recovered, TrailFile};
+use super::keeper::Keeper;
 use super::record::Record;
 use super::settings::OnFailure;
+use super::signing::Signer;
 use super::tail::MAX_LINE;
 use super::trail::{Committed, Shared, TrailError};
 pub(super) use control::Control;
@@ -70,6 +72,10 @@ pub(super) struct Writer {
     failure: Option<(TrailError, Instant)>,
     /// The first failed attempt is repeated at once, later ones after [`RETRY`].
     retried: bool,
+    /// Who looks after rotated files; with a file alone.
+    pub(super) keeper: Option<Keeper>,
+    /// Who signs heads of the chain, where that was asked for.
+    pub(super) signer: Option<Signer>,
 }
 
 impl Writer {
@@ -92,6 +98,8 @@ impl Writer {
             owed: VecDeque::from([started]),
             failure: None,
             retried: false,
+            keeper: None,
+            signer: None,
         }
     }
 
@@ -113,12 +121,15 @@ impl Writer {
 
     pub(super) fn run(mut self, records: &Receiver<Entry>, asked: &Receiver<Control>) {
         loop {
+            let due = self.signer.as_ref().map_or_else(crossbeam_channel::never, Signer::due);
             select! {
+                recv(due) -> _ => self.checkpoint(false),
                 recv(records) -> entry => match entry {
                     Ok(entry) => self.write(std::iter::once(entry).chain(records.try_iter()).collect()),
                     Err(_) => return,
                 },
                 recv(asked) -> control => match control {
+                    Ok(Control::Write(entry)) => self.write(VecDeque::from([entry])),
                     Ok(Control::Reopen(reply)) => {
                         _ = reply.send(self.reopen());
                         self.shared.stalled.store(false, Ordering::SeqCst);
@@ -160,6 +171,9 @@ impl Writer {
             self.flush();
         }
         self.shared.stalled.store(false, Ordering::SeqCst);
+        if self.signer.as_ref().is_some_and(Signer::is_due) {
+            self.checkpoint(false);
+        }
     }
 
     /// Appends what is owed, for as long as nothing fails.
@@ -243,6 +257,9 @@ impl Writer {
         self.retried = false;
         self.shared.set_head(self.head);
         self.shared.failed.store(false, Ordering::SeqCst);
+        if let Some(signer) = &mut self.signer {
+            signer.confirmed(self.head);
+        }
         if let Some(took) = took {
             observe.synced(took);
         }
@@ -330,6 +347,11 @@ impl Writer {
             };
         }
         self.failure = None;
+        if recovered.is_some()
+            && let Some(keeper) = &self.keeper
+        {
+            keeper.wake();
+        }
         Ok(recovered)
     }
 
@@ -341,6 +363,9 @@ impl Writer {
             reply: Some(sender),
         }]));
         let mut result = receiver.try_recv().unwrap_or(Err(TrailError::Closed));
+        if result.is_ok() {
+            self.checkpoint(true);
+        }
         if let Output::File(file) = &mut self.output
             && let Err(e) = file.close()
         {
@@ -354,22 +379,4 @@ impl Writer {
 pub(super) enum StartError {
     Open(OpenError),
     Write(TrailError),
-}
-
-impl Recovered {
-    /// What was found, for the `started` record.
-    fn describe(&self) -> String {
-        let head = match self.head.seq {
-            0 => "a new trail".to_owned(),
-            seq => format!("continues behind record {seq}"),
-        };
-        match &self.set_aside {
-            None => head,
-            Some(torn) => format!(
-                "{head}; {} torn bytes set aside to {}",
-                torn.bytes,
-                rotate::name(&torn.file)
-            ),
-        }
-    }
 }

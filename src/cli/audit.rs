@@ -15,6 +15,7 @@ use crate::audit::chain::LineHash;
 use crate::audit::read::show::{self, Filter, Options, Show, ShowError};
 use crate::audit::read::stats::Stats;
 use crate::audit::read::{self, ReadError, plot};
+use crate::audit::signing::{KeyFault, PublicKeys};
 use crate::audit::{Decision, Event};
 use crate::config::Faults;
 use crate::policy::Code;
@@ -105,6 +106,10 @@ pub(crate) struct VerifyArgs {
     /// does not show that its end was cut off
     #[arg(long, value_name = "HASH", value_parser = hash)]
     pub(crate) head: Option<LineHash>,
+    /// The public key of the `signing_key_file`, PEM: checks the signature of every checkpoint beside the trail, and that
+    /// the trail has its record; so a cut end shows, up to the last checkpoint. May hold several keys
+    #[arg(long, value_name = "FILE")]
+    pub(crate) public_key: Option<PathBuf>,
 }
 
 fn words(words: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
@@ -146,6 +151,8 @@ enum Fault {
     Show(#[from] ShowError),
     #[error(transparent)]
     Config(Faults),
+    #[error("--public-key {0}")]
+    Key(#[from] KeyFault),
     #[error("--since: {0}")]
     Since(String),
     #[error("cannot follow the audit trail: {0}")]
@@ -221,7 +228,8 @@ fn run_stats(args: &StatsArgs) -> Result<(), Fault> {
 }
 
 fn run_verify(args: &VerifyArgs) -> Result<ExitCode, Fault> {
-    let report = read::verify(&read::inputs(&args.paths)?, args.head)?;
+    let keys = args.public_key.as_deref().map(PublicKeys::read).transpose()?;
+    let report = read::verify_signed(&read::inputs(&args.paths)?, args.head, keys.as_ref())?;
     write!(anstream::stdout().lock(), "{report}").map_err(ShowError::Write)?;
     Ok(ExitCode::from(report.exit_code()))
 }

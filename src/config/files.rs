@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::compile::Loaded;
 use super::fault::{Fault, Faults, Warning};
 use super::source::Place;
+use crate::audit::signing::SigningKey;
 use crate::server::tls::TlsFiles;
 use crate::upstream;
 
@@ -27,6 +28,16 @@ impl Loaded {
         }
         if let Err(error) = upstream::client_config(self.settings.upstream.ca_file.as_deref()) {
             faults.push(self.fault_of("upstream.ca_file", error.to_string()));
+        }
+        match self.settings.audit.signing_key.as_deref().map(SigningKey::read) {
+            None => {}
+            Some(Ok(key)) => warnings.extend(key.exposed().map(|what| Warning {
+                message: format!("audit.signing_key_file {what}"),
+                place: self.place_of("audit.signing_key_file"),
+            })),
+            Some(Err(fault)) => {
+                faults.push(self.fault_of("audit.signing_key_file", format!("audit.signing_key_file {fault}")));
+            }
         }
         self.warnings.append(&mut warnings);
         if faults.is_empty() {

@@ -103,6 +103,8 @@ impl Loaded {
             record: _, // reloaded
             max_size: _,
             keep: _,
+            compress: _,
+            signing_key: _,
             follow_bulk_actions: _, // reloaded
         } = audit;
         hold!(held, audit, running.audit,
@@ -112,6 +114,8 @@ impl Loaded {
             "audit.on_failure": on_failure,
             "audit.rotate.max_size": max_size,
             "audit.rotate.keep": keep,
+            "audit.rotate.compress": compress,
+            "audit.signing_key_file": signing_key,
         );
 
         let server::Resources {

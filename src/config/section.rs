@@ -7,7 +7,7 @@ use serde_yaml::Spanned;
 use super::fault::{Fault, SHOWN};
 use super::source::Place;
 use super::tree::Node;
-use super::value::{CONFIGURATION, Context, Value, not_available};
+use super::value::{CONFIGURATION, Context, Value};
 use super::{keys, secret, suggest};
 use crate::qstash::selection::quoted;
 
@@ -117,14 +117,6 @@ impl<'c> Section<'c> {
                 not_a_mapping: None,
                 known: Vec::new(),
             },
-        }
-    }
-
-    /// A key whose feature is not there yet: only its default is taken.
-    pub(super) fn only(&mut self, name: &'static str, default: &str, is_default: impl FnOnce(&Node) -> bool) {
-        let Some(value) = self.get(name) else { return };
-        if !is_default(&value.node.value) {
-            value.fault(not_available(&value.path, default));
         }
     }
 

@@ -247,8 +247,3 @@ impl<'c> Value<'c> {
         self.context.hide(self.node);
     }
 }
-
-/// The fault of a feature that is not there yet.
-pub(super) fn not_available(path: &str, default: &str) -> String {
-    format!("`{path}` is not available in this version; leave it out or write `{default}`")
-}

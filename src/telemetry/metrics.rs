@@ -29,6 +29,8 @@ struct Inner {
     store_uncounted: IntCounter,
     audit_records: IntCounterVec,
     audit_failures: IntCounter,
+    audit_compress_failures: IntCounter,
+    audit_checkpoint_failures: IntCounter,
     audit_sync: Histogram,
     audit_seq: IntGauge,
     connections: IntGauge,
@@ -95,6 +97,14 @@ impl Metrics {
             )?,
             audit_records: new.counters("audit_records_total", "Records written to the trail.", &["event"])?,
             audit_failures: new.counter("audit_failures_total", "Records that could not be written.")?,
+            audit_compress_failures: new.counter(
+                "audit_compress_failures_total",
+                "Rotated files that could not be compressed yet.",
+            )?,
+            audit_checkpoint_failures: new.counter(
+                "audit_checkpoint_failures_total",
+                "Checkpoints of the trail that could not be signed and kept yet.",
+            )?,
             audit_sync: new.histogram("audit_sync_seconds", "How long the trail took to reach the disk.")?,
             audit_seq: new.gauge("audit_seq", "The number of the trail's newest record.", None)?,
             connections: new.gauge("connections", "Client connections that are open.", None)?,
@@ -211,6 +221,14 @@ impl Observe for Metrics {
 
     fn failed(&self) {
         self.0.audit_failures.inc();
+    }
+
+    fn compress_failed(&self) {
+        self.0.audit_compress_failures.inc();
+    }
+
+    fn checkpoint_failed(&self) {
+        self.0.audit_checkpoint_failures.inc();
     }
 
     fn head(&self, seq: u64) {

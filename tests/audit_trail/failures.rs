@@ -194,10 +194,10 @@ async fn stop_in_the_end(trail: &Trail) {
 }
 
 /// A file system with room for 64 KiB.
-struct SmallDisk(Folder);
+pub(crate) struct SmallDisk(pub(crate) Folder);
 
 impl SmallDisk {
-    fn mount() -> Self {
+    pub(crate) fn mount() -> Self {
         let folder = Folder::new();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])

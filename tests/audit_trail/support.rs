@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use qstash_guard::audit::chain::LineHash;
 use qstash_guard::audit::read::{self, Report};
@@ -76,6 +76,8 @@ pub(crate) struct Watch {
     pub(crate) records: AtomicU64,
     pub(crate) syncs: AtomicU64,
     pub(crate) failures: AtomicU64,
+    pub(crate) compress_failures: AtomicU64,
+    pub(crate) checkpoint_failures: AtomicU64,
     pub(crate) seq: AtomicU64,
     shut: Mutex<bool>,
     opened: Condvar,
@@ -100,6 +102,12 @@ impl Observe for Watch {
     fn failed(&self) {
         self.failures.fetch_add(1, Ordering::SeqCst);
     }
+    fn compress_failed(&self) {
+        self.compress_failures.fetch_add(1, Ordering::SeqCst);
+    }
+    fn checkpoint_failed(&self) {
+        self.checkpoint_failures.fetch_add(1, Ordering::SeqCst);
+    }
     fn head(&self, seq: u64) {
         self.seq.store(seq, Ordering::SeqCst);
     }
@@ -114,6 +122,8 @@ pub(crate) fn settings(path: &Path) -> Settings {
         record: Recorded::Guarded,
         max_size: 64 * 1024 * 1024,
         keep: Keep::All,
+        compress: false,
+        signing_key: None,
         follow_bulk_actions: true,
     }
 }
@@ -171,4 +181,14 @@ pub(crate) fn events(path: &Path) -> Vec<String> {
         .iter()
         .map(|line| line["event"].as_str().expect("an event").to_owned())
         .collect()
+}
+
+/// Waits for what another thread does.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} never came");
+        // Only so that asking does not take the core from who is waited for.
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
 }

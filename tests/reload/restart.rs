@@ -15,13 +15,14 @@ fn keys_that_need_a_restart_are_named() {
         &guard,
         &format!(
             "{}listen: {{idle_timeout: 10s}}\nadmin: {{token_file: token}}\nupstream: {{connect_timeout: 1s}}\n\
-             audit: {{path: elsewhere.jsonl, on_failure: allow}}\nresources: {{max_inspected_body: 1KiB}}\n\
+             audit: {{path: elsewhere.jsonl, on_failure: allow, rotate: {{compress: true}}, signing_key_file: key.pem}}\n\
+             resources: {{max_inspected_body: 1KiB}}\n\
              log: {{format: text}}\n",
             capped(100)
         ),
     );
     let keys = "listen.idle_timeout, admin.token_file, upstream.connect_timeout, audit.path, audit.on_failure, \
-                resources.max_inspected_body, log.format";
+                audit.rotate.compress, audit.signing_key_file, resources.max_inspected_body, log.format";
     assert!(detail(&loaded).ends_with(&format!("; {NAMED}{keys}")), "{loaded}");
     guard.wait_until("the warning", || !logged(&guard, NAMED).is_empty());
     let line = logged(&guard, NAMED).pop().unwrap();

@@ -5,6 +5,7 @@ mod concurrent;
 mod disk;
 mod outcomes;
 mod restarts;
+mod rotated;
 mod sinks;
 #[path = "../support/mod.rs"]
 mod support;

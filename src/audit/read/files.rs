@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::audit::names;
 use crate::audit::tail;
+use crate::audit::text::Text;
 
 /// Why a trail cannot be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,8 @@ pub struct Chain {
     pub files: Vec<PathBuf>,
     /// Where its newest records are expected: the file that a guard writes.
     pub live: Option<PathBuf>,
+    /// The files beside them with signed heads of this trail.
+    pub checkpoints: Vec<PathBuf>,
     /// The numbers of its first and last record, as far as they can be read.
     span: (u64, u64),
 }
@@ -49,7 +52,8 @@ pub struct Inputs {
     pub torn: Vec<PathBuf>,
 }
 
-/// Files and folders as trails: of a folder, all its `*.jsonl`.
+/// Files and folders as trails: of a folder, all its `*.jsonl` and `*.jsonl.gz`. Where a file is there plain and
+/// compressed, as a crash may leave it, it is read once.
 ///
 /// A folder may hold the trails of several guards, told apart by name. Files of one name in several folders (an archive
 /// and the live one) are one trail where at most one of them has the first record and their numbers do not overlap.
@@ -61,7 +65,13 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Inputs, ReadError> {
     let mut groups: BTreeMap<(String, PathBuf), Vec<PathBuf>> = BTreeMap::new();
     let mut seen = Vec::new();
     let mut add = |path: PathBuf| -> Result<(), ReadError> {
-        let canonical = fs::canonicalize(&path).map_err(|e| ReadError::new(&path, e))?;
+        // A guard may have compressed it since it was listed.
+        let compressed = names::compressed(&path);
+        let (path, canonical) = match fs::canonicalize(&path) {
+            Err(_) if compressed.is_file() => (compressed.clone(), fs::canonicalize(&compressed)),
+            canonical => (path, canonical),
+        };
+        let canonical = canonical.map_err(|e| ReadError::new(&path, e))?;
         if seen.contains(&canonical) {
             return Ok(());
         }
@@ -75,8 +85,7 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Inputs, ReadError> {
         Ok(())
     };
     for path in paths {
-        let metadata = fs::metadata(path).map_err(|e| ReadError::new(path, e))?;
-        if !metadata.is_dir() {
+        if !path.is_dir() {
             add(path.clone())?;
             continue;
         }
@@ -89,14 +98,20 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Inputs, ReadError> {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if names::is_torn(&name) {
                 torn.push(file);
-            } else if names::is_trail(&name) && file.is_file() {
+            } else if names::is_trail(&name) && (file.is_file() || names::compressed(&file).is_file()) {
                 add(file)?;
             }
         }
     }
+    let mut folders: BTreeMap<String, usize> = BTreeMap::new();
+    for (name, _) in groups.keys() {
+        *folders.entry(name.clone()).or_default() += 1;
+    }
     let mut chains: Vec<Chain> = Vec::new();
-    for ((name, _), files) in groups {
-        let chain = chain(name, &files)?;
+    for ((name, folder), files) in groups {
+        let shared = folders.get(&name).is_some_and(|&folders| folders > 1);
+        let mut chain = chain(name, &files, shared)?;
+        chain.checkpoints = checkpoints(&folder, &chain.name)?;
         match chains.last_mut().filter(|other| other.continues(&chain)) {
             Some(other) => other.join(chain),
             None => chains.push(chain),
@@ -105,24 +120,20 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Inputs, ReadError> {
     Ok(Inputs { chains, torn })
 }
 
-fn chain(name: String, files: &[PathBuf]) -> Result<Chain, ReadError> {
-    let mut spans = Vec::new();
+/// The files of one folder. Where its last record is tells only whether folders that share a name have one trail
+/// (`shared`): of a compressed file that takes reading all of it.
+fn chain(name: String, files: &[PathBuf], shared: bool) -> Result<Chain, ReadError> {
+    let mut spans: Vec<(u64, u64, PathBuf)> = Vec::new();
     for path in files {
-        let span = |path: &Path| -> io::Result<Option<(u64, u64)>> {
-            let file = File::open(path)?;
-            let length = file.metadata()?.len();
-            // A file whose first line cannot be read stands where its name puts it.
-            let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-            let first = tail::first_seq(&file)?
-                .or_else(|| names::rotated_seq(&file_name))
-                .unwrap_or(u64::MAX);
-            let last = tail::find(&file, length)?.head.map_or(first, |head| head.seq);
-            Ok((length > 0).then_some((first, last)))
-        };
-        if let Some((first, last)) = span(path).map_err(|e| ReadError::new(path, e))? {
+        if let Some((first, last)) = span(path, shared).map_err(|e| ReadError::new(path, e))? {
             spans.push((first, last, path.clone()));
         }
     }
+    let plain: Vec<(u64, PathBuf)> = spans
+        .iter()
+        .map(|(first, _, path)| (*first, names::compressed(path)))
+        .collect();
+    spans.retain(|(first, _, path)| !plain.contains(&(*first, path.clone())));
     spans.sort();
     let live = files
         .iter()
@@ -136,8 +147,64 @@ fn chain(name: String, files: &[PathBuf]) -> Result<Chain, ReadError> {
         name,
         files: spans.into_iter().map(|(_, _, path)| path).collect(),
         live,
+        checkpoints: Vec::new(),
         span,
     })
+}
+
+/// The numbers of the first and last record of a file, as far as they can be read; `None` for an empty one.
+fn span(path: &Path, shared: bool) -> io::Result<Option<(u64, u64)>> {
+    let mut text = Text::open(path)?;
+    let first = match tail::first_of(&mut text) {
+        Err(error) if text.damage(&error).is_none() => return Err(error),
+        read => read.unwrap_or_default(),
+    };
+    // A file whose first line cannot be read stands where its name puts it.
+    let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+    let first = first.or_else(|| names::rotated_seq(&file_name)).unwrap_or(u64::MAX);
+    let last = match &text {
+        Text::Plain(reader) => {
+            let file: &File = reader.get_ref();
+            let length = file.metadata()?.len();
+            if length == 0 {
+                return Ok(None);
+            }
+            tail::find(file, length)?.head
+        }
+        Text::Gzip(_) if !shared => None,
+        Text::Gzip(_) => {
+            let mut text = Text::open(path)?;
+            match tail::last_of(&mut text) {
+                Err(error) if text.damage(&error).is_none() => return Err(error),
+                read => read.unwrap_or_default(),
+            }
+        }
+    };
+    Ok(Some((first, last.map_or(first, |head| head.seq))))
+}
+
+/// The files in a folder with signed heads of a trail.
+fn checkpoints(folder: &Path, name: &str) -> Result<Vec<PathBuf>, ReadError> {
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let mut found = Vec::new();
+    // A folder that may not be listed can still hold a file that may be read; its signed heads are then not seen, which
+    // the report says.
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(found);
+    };
+    for entry in entries {
+        let path = entry.map_err(|e| ReadError::new(folder, e))?.path();
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+        if names::checkpoints_of(&file_name) == Some(name) && path.is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 impl Chain {
@@ -159,6 +226,7 @@ impl Chain {
         if other_is_newer {
             self.live = other.live.or(self.live.take());
         }
+        self.checkpoints.extend(other.checkpoints);
         self.span = (self.span.0.min(other.span.0), self.span.1.max(other.span.1));
     }
 }

@@ -1,10 +1,10 @@
 //! A file as a stream of numbered lines.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use crate::audit::tail::MAX_LINE;
+use crate::audit::text::Text;
 
 /// A line of a file.
 #[derive(Debug)]
@@ -22,35 +22,45 @@ pub(super) enum Content {
     Unfinished(Vec<u8>),
     /// More bytes than a line may have.
     TooLong,
+    /// What is wrong with the compressed file from here on; nothing follows.
+    Damaged(String),
 }
 
 /// Reads a file line by line; at its end, more may follow.
 #[derive(Debug)]
 pub(super) struct Lines {
     pub(super) path: PathBuf,
-    reader: BufReader<File>,
+    reader: Text,
     number: u64,
     partial: Vec<u8>,
     /// The rest of the line is skipped: it is too long.
     skipping: bool,
+    /// Nothing more can be read: the compressed file is damaged.
+    damaged: bool,
 }
 
 impl Lines {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let reader = BufReader::with_capacity(64 * 1024, File::open(path)?);
         Ok(Lines {
             path: path.to_owned(),
-            reader,
+            reader: Text::open(path)?,
             number: 0,
             partial: Vec::new(),
             skipping: false,
+            damaged: false,
         })
     }
 
     /// The next line that ends with a newline; `None` at the end of what is there now.
     pub(super) fn next_finished(&mut self) -> io::Result<Option<Line>> {
         loop {
-            let available = self.reader.fill_buf()?;
+            if self.damaged {
+                return Ok(None);
+            }
+            let available = match self.reader.fill_buf() {
+                Ok(available) => available,
+                Err(error) => return self.damage(error).map(Some),
+            };
             if available.is_empty() {
                 return Ok(None);
             }
@@ -103,8 +113,19 @@ impl Lines {
         }))
     }
 
+    /// The place where a compressed file cannot be read any further.
+    fn damage(&mut self, error: io::Error) -> io::Result<Line> {
+        let what = self.reader.damage(&error).ok_or(error)?;
+        (self.damaged, self.skipping) = (true, false);
+        self.partial = Vec::new();
+        Ok(Line {
+            number: self.number + 1,
+            content: Content::Damaged(what),
+        })
+    }
+
     /// The file that is read, for telling whether another one stands under its name now.
     pub(super) fn metadata(&self) -> io::Result<std::fs::Metadata> {
-        self.reader.get_ref().metadata()
+        self.reader.metadata()
     }
 }

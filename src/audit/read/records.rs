@@ -174,6 +174,7 @@ fn record(lines: &Lines, line: Line, faults: &mut dyn Write) -> Result<Option<Re
             Err(e) => format!("no audit record: {e}"),
         },
         Content::TooLong => "longer than 4 MiB".to_owned(),
+        Content::Damaged(what) => what,
     };
     writeln!(faults, "{}:{}: {what}", lines.path.display(), line.number)?;
     Ok(None)

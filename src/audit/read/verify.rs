@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::fmt;
 use std::path::PathBuf;
 
+use super::checkpoints::{self, Checkpoints, Signed};
 use super::entry::Entry;
 use super::files::{Chain, Inputs, ReadError};
 use super::lines::{Content, Lines};
 use crate::audit::chain::{Head, LineHash};
+use crate::audit::signing::PublicKeys;
 
 /// What verifying found.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct ChainReport {
     pub verdict: Verdict,
     /// Intents without an outcome, by number.
     pub open: Vec<Open>,
+    /// What is signed of it.
+    pub checkpoints: Checkpoints,
 }
 
 /// Whether a trail can be trusted.
@@ -49,7 +52,7 @@ pub enum Verdict {
     Intact,
     /// One does not.
     Broken(Break),
-    /// What came first is missing, and nothing says why.
+    /// What came first is missing, and nothing says why; or what should be signed is not.
     Incomplete(String),
 }
 
@@ -84,23 +87,48 @@ pub struct Open {
 /// # Errors
 /// A file cannot be read.
 pub fn verify(inputs: &Inputs, head: Option<LineHash>) -> Result<Report, ReadError> {
+    verify_signed(inputs, head, None)
+}
+
+/// The same, and whether every checkpoint is signed by one of `keys` and its record in the trail.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn verify_signed(inputs: &Inputs, head: Option<LineHash>, keys: Option<&PublicKeys>) -> Result<Report, ReadError> {
     let mut found = None;
     let mut chains = Vec::new();
     let mut begins = Vec::new();
     for chain in &inputs.chains {
         let mut walk = Walk::new(head);
+        walk.signed = keys.map(|keys| Signed::read(chain, keys)).transpose()?;
         let broken = walk.chain(chain)?;
+        let unsigned = match keys {
+            None => checkpoints::count(chain)?,
+            Some(_) => Checkpoints::None,
+        };
         if let Some(seq) = walk.wanted_at {
             found = Some((chain.name.clone(), seq));
         }
         begins.push(walk.before);
-        chains.push(walk.report(chain, broken));
+        chains.push(walk.report(chain, broken, unsigned));
     }
     // A trail that does not begin at its first record may go on where another ends, by whatever name.
     for index in 0..chains.len() {
         let follows = |other: &ChainReport| other.records > 0 && other.head.hash == begins[index];
         if matches!(chains[index].verdict, Verdict::Incomplete(_)) && chains.iter().any(follows) {
             chains[index].verdict = Verdict::Intact;
+        }
+        let chain = &mut chains[index];
+        if keys.is_some()
+            && chain.verdict == Verdict::Intact
+            && chain.checkpoints == Checkpoints::None
+            && chain.records > 0
+        {
+            chain.verdict = Verdict::Incomplete(
+                "it has no checkpoints: none were written, or they were removed; they stand beside the trail, as \
+                 *.checkpoints"
+                    .to_owned(),
+            );
         }
     }
     Ok(Report {
@@ -140,6 +168,8 @@ struct Walk {
     /// A `pruned` record accounts for what came before the first record.
     explained: bool,
     open: HashMap<String, Open>,
+    /// What is held against it.
+    signed: Option<Signed>,
 }
 
 impl Walk {
@@ -154,6 +184,7 @@ impl Walk {
             records: 0,
             explained: false,
             open: HashMap::new(),
+            signed: None,
         }
     }
 
@@ -168,6 +199,7 @@ impl Walk {
                                                    just writing it (a guard sets it aside when it starts)"
                         .to_owned()),
                     Content::TooLong => Err("the line is longer than 4 MiB: no guard writes such".to_owned()),
+                    Content::Damaged(what) => Err(what.clone()),
                 };
                 if let Err(what) = checked {
                     return Ok(Some(Break {
@@ -175,6 +207,11 @@ impl Walk {
                         line: line.number,
                         what,
                     }));
+                }
+                if let Some(signed) = &mut self.signed
+                    && let Err(broken) = signed.meet(self.head)
+                {
+                    return Ok(Some(broken));
                 }
             }
         }
@@ -193,6 +230,10 @@ impl Walk {
             }
             self.first = Some((entry.seq, entry.time.clone()));
             self.before = prev;
+            if let (Some(signed), Some(seq)) = (&mut self.signed, entry.seq.checked_sub(1)) {
+                // A checkpoint may be of the record that the first one here chains to.
+                signed.meet(Head { seq, hash: prev }).map_err(|broken| broken.what)?;
+            }
         } else if entry.seq != self.head.seq + 1 {
             return Err(format!(
                 "expected record {}, found record {}",
@@ -245,7 +286,15 @@ impl Walk {
         }
     }
 
-    fn report(self, chain: &Chain, broken: Option<Break>) -> ChainReport {
+    fn report(mut self, chain: &Chain, mut broken: Option<Break>, mut checkpoints: Checkpoints) -> ChainReport {
+        if let Some(signed) = self.signed.take()
+            && broken.is_none()
+        {
+            match signed.end(self.head) {
+                Ok(checked) => checkpoints = checked,
+                Err(bad) => broken = Some(bad),
+            }
+        }
         let starts = self.before == LineHash::GENESIS || self.explained;
         let verdict = match (broken, &self.first) {
             (Some(broken), _) => Verdict::Broken(broken),
@@ -265,78 +314,7 @@ impl Walk {
             last_time: self.last_time,
             verdict,
             open: open.into_values().collect(),
+            checkpoints,
         }
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.chains.iter().all(|chain| chain.files.is_empty()) {
-            writeln!(f, "cannot tell: there are no audit records here")?;
-        }
-        for chain in self.chains.iter().filter(|chain| !chain.files.is_empty()) {
-            chain.fmt(f)?;
-        }
-        for torn in &self.torn {
-            writeln!(f, "set aside, not part of the trail: {}", torn.display())?;
-        }
-        match &self.head {
-            None => Ok(()),
-            Some((hash, Some((name, seq)))) => writeln!(f, "--head {hash} is record {seq} of {name}"),
-            Some((hash, None)) => {
-                writeln!(
-                    f,
-                    "cannot tell: --head {hash} is in none of these files: the end of a trail may be cut off"
-                )
-            }
-        }
-    }
-}
-
-impl fmt::Display for ChainReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = match &self.verdict {
-            Verdict::Intact => "intact",
-            Verdict::Broken(_) => "BROKEN",
-            Verdict::Incomplete(_) => "cannot tell",
-        };
-        writeln!(f, "{}: {word}", self.name)?;
-        match &self.verdict {
-            Verdict::Intact => {}
-            Verdict::Broken(broken) => {
-                writeln!(f, "  at       {}:{}", broken.file.display(), broken.line)?;
-                writeln!(f, "           {}", broken.what)?;
-            }
-            Verdict::Incomplete(why) => writeln!(f, "           {why}")?,
-        }
-        let files = match self.files.len() {
-            1 => "1 file".to_owned(),
-            count => format!("{count} files"),
-        };
-        let behind = if let Verdict::Broken(_) = self.verdict {
-            " before the break"
-        } else {
-            ""
-        };
-        writeln!(f, "  records  {} in {files}{behind}", self.records)?;
-        if let Some((seq, time)) = &self.first {
-            writeln!(f, "  first    {seq} at {time}")?;
-            writeln!(f, "  last     {} at {}", self.head.seq, self.last_time)?;
-            writeln!(f, "  head     {}", self.head.hash)?;
-        }
-        if !self.open.is_empty() {
-            writeln!(f, "  intents without an outcome: {}", self.open.len())?;
-        }
-        for open in &self.open {
-            let Open {
-                seq,
-                time,
-                request_id,
-                caller,
-                selection,
-            } = open;
-            writeln!(f, "    {seq}  {time}  {request_id}  {caller}  {selection}")?;
-        }
-        Ok(())
     }
 }

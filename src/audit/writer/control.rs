@@ -10,6 +10,8 @@ use crate::audit::trail::TrailError;
 pub(in crate::audit) enum Control {
     /// To look whether the file was moved away.
     Reopen(Reply),
+    /// To write a record of the trail's own.
+    Write(Entry),
     /// To write what is queued and this record, then to end.
     Close(Box<Record>, Reply),
 }
@@ -24,6 +26,7 @@ pub(super) fn refuse_all(records: &Receiver<Entry>, control: &Receiver<Control>)
                 Err(_) => return,
             },
             recv(control) -> asked => match asked {
+                Ok(Control::Write(entry)) => entry.reply,
                 Ok(Control::Reopen(reply) | Control::Close(_, reply)) => Some(reply),
                 Err(_) => return,
             },

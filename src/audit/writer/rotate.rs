@@ -1,12 +1,12 @@
 //! From one file to the next.
 
-use std::path::{Path, PathBuf};
-
 use jiff::Timestamp;
 
 use super::{Entry, Output, Writer};
 use crate::audit::event::Event;
+use crate::audit::keeper::pruned;
 use crate::audit::record::Record;
+use crate::audit::rotated::{Rotated, file_name};
 use crate::audit::trail::{Committed, TrailError};
 
 impl Writer {
@@ -30,7 +30,7 @@ impl Writer {
         };
         let detail = format!(
             "follows {} (up to record {}, head {})",
-            name(&moved),
+            file_name(&moved),
             head.seq,
             head.hash
         );
@@ -63,38 +63,45 @@ impl Writer {
         if let Output::File(file) = &mut self.output {
             file.begun();
         }
+        if self.failure.is_some() {
+            return;
+        }
+        if let Some(keeper) = &self.keeper {
+            keeper.wake();
+        }
+        self.checkpoint(false);
+    }
+
+    /// Has the newest record signed, where heads are signed; `last` waits until that is done.
+    pub(super) fn checkpoint(&mut self, last: bool) {
+        let Output::File(file) = &self.output else { return };
+        let Some(signer) = &mut self.signer else { return };
+        if last {
+            signer.finish(self.head, file.unsynced());
+        } else {
+            signer.sign(self.head, file.unsynced());
+        }
     }
 
     /// Records which files go, then removes them: a crash in between leaves too many files, never an unexplained gap.
     fn prune(&mut self) {
         let Output::File(file) = &mut self.output else { return };
-        let surplus = match file.surplus() {
-            Ok(surplus) if surplus.is_empty() => return,
-            Ok(surplus) => surplus,
+        let described = file.rotations().surplus().and_then(|surplus| {
+            if surplus.is_empty() || self.keeper.as_ref().is_some_and(|keeper| keeper.prunes(&surplus)) {
+                return Ok((Vec::new(), Vec::new()));
+            }
+            let files = surplus.iter().map(Rotated::describe).collect::<Result<_, _>>()?;
+            Ok((surplus, files))
+        });
+        let (surplus, files) = match described {
+            Ok((surplus, _)) if surplus.is_empty() => return,
+            Ok(described) => described,
             Err(error) => {
                 tracing::warn!(%error, "old files of the audit trail cannot be looked through; they stay");
                 return self.shared.observe.failed();
             }
         };
-        let files: Vec<String> = surplus
-            .iter()
-            .map(|file| match file.head {
-                Some(head) => {
-                    format!(
-                        "{} (records {} to {}, head {})",
-                        name(&file.path),
-                        file.first_seq,
-                        head.seq,
-                        head.hash
-                    )
-                }
-                None => format!("{} (unreadable)", name(&file.path)),
-            })
-            .collect();
-        let pruned = Record {
-            detail: Some(files.join("; ")),
-            ..Record::new(Event::Pruned)
-        };
+        let pruned = pruned(&files);
         let line = self.line(&pruned);
         self.push(
             line,
@@ -108,7 +115,7 @@ impl Writer {
             return;
         }
         if let Output::File(file) = &mut self.output
-            && let Err(error) = file.remove(&surplus)
+            && let Err(error) = file.rotations().remove(&surplus)
         {
             // They go with the next rotation, and are named again.
             tracing::warn!(%error, "old files of the audit trail cannot be removed; the next rotation tries again");
@@ -150,12 +157,4 @@ impl Writer {
         }
         Ok(moved)
     }
-}
-
-/// A file's name alone: records need not tell where a trail was kept.
-pub(super) fn name(path: &Path) -> String {
-    path.file_name()
-        .map_or_else(PathBuf::new, PathBuf::from)
-        .display()
-        .to_string()
 }

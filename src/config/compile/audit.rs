@@ -1,12 +1,13 @@
 //! `audit`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::audit::{Durability, Keep, OnFailure, Recorded, Settings, Sink};
 use crate::config::keys::audit as keys;
 use crate::config::section::Section;
 use crate::config::tree::Node;
-use crate::config::value::{Value, not_available};
+use crate::config::value::Value;
 use crate::config::values::{self, LONGEST, SHORTEST};
 
 pub(super) fn compile(mut section: Section<'_>) -> Settings {
@@ -23,9 +24,9 @@ pub(super) fn compile(mut section: Section<'_>) -> Settings {
     let record = section.value("record", Recorded::Guarded, |value| {
         values::one_of(value, &keys::RECORD)
     });
-    let (max_size, keep) = rotate(section.section("rotate"));
+    let (max_size, keep, compress) = rotate(section.section("rotate"));
     let follow_bulk_actions = section.value("follow_bulk_actions", true, values::boolean);
-    section.only("signing_key_file", "null", |node| matches!(node, Node::Null));
+    let signing_key = section.value("signing_key_file", None, |value| signing_key(value, &sink));
     section.finish();
     Settings {
         sink,
@@ -35,11 +36,34 @@ pub(super) fn compile(mut section: Section<'_>) -> Settings {
         record,
         max_size,
         keep,
+        compress,
+        signing_key,
         follow_bulk_actions,
     }
 }
 
-fn rotate(mut section: Section<'_>) -> (u64, Keep) {
+fn signing_key(value: &Value<'_>, sink: &Sink) -> Result<Option<PathBuf>, String> {
+    // Whoever writes the key itself here has written a secret.
+    let is_key = |text: &str| text.contains("PRIVATE KEY") || text.contains('\n');
+    if matches!(&value.node.value, Node::String(text) if is_key(text)) {
+        value.hide();
+        return Err(format!(
+            "`{}` takes the name of a file, not a key itself; write the key into a file that the guard alone may read",
+            value.path
+        ));
+    }
+    let file = values::file(value)?;
+    if file.is_some() && !matches!(sink, Sink::File(_)) {
+        return Err(format!(
+            "`{}` takes a trail in a file: signed checkpoints stand beside it; name one in `audit.path`, or leave the key \
+             out",
+            value.path
+        ));
+    }
+    Ok(file)
+}
+
+fn rotate(mut section: Section<'_>) -> (u64, Keep, bool) {
     let max_size = section.value("max_size", 64 << 20, |value| values::size(value, keys::FILE_SIZE));
     let keep = section.value("keep", Keep::All, |value| {
         match (&value.node.value, value.text("all, or how many files to keep")) {
@@ -58,17 +82,9 @@ fn rotate(mut section: Section<'_>) -> (u64, Keep) {
         let number = values::whole(value, keys::FILES)?;
         Ok(Keep::Newest(u32::try_from(number).unwrap_or(u32::MAX)))
     });
-    section.value("compress", (), only_false);
+    let compress = section.value("compress", false, values::boolean);
     section.finish();
-    (max_size, keep)
-}
-
-fn only_false(value: &Value<'_>) -> Result<(), String> {
-    if values::boolean(value)? {
-        Err(not_available(&format!("{}: true", value.path), "false"))
-    } else {
-        Ok(())
-    }
+    (max_size, keep, compress)
 }
 
 fn sink(value: &Value<'_>) -> Result<Sink, String> {

@@ -54,7 +54,11 @@ pub(super) const AUDIT: [Key; 8] = [
         Takes::Boolean,
         "Ask QStash, for an hour at most, how many messages an asynchronous cancel took, and record it.",
     ),
-    key("signing_key_file", FILE, "An ed25519 key to sign the trail with."),
+    key(
+        "signing_key_file",
+        FILE,
+        "An ed25519 key (PKCS#8, PEM) that signs checkpoints of the trail, for audit verify --public-key.",
+    ),
 ];
 
 const ROTATE: [Key; 3] = [
@@ -68,5 +72,9 @@ const ROTATE: [Key; 3] = [
         Takes::Either(&[Takes::Word(&["all"]), Takes::Whole(FILES)]),
         "all, or how many files set aside are kept; the oldest go, which is recorded.",
     ),
-    key("compress", Takes::Boolean, "Compress files that were set aside."),
+    key(
+        "compress",
+        Takes::Boolean,
+        "Compress files that were set aside, with gzip (.jsonl.gz).",
+    ),
 ];
