@@ -83,7 +83,7 @@ where
                     Ok(bytes) => {
                         let encoded = head.headers.contains_key(CONTENT_ENCODING);
                         let query = head.uri.query().map(str::as_bytes);
-                        let reading = selection::read(&policy.bulk_cancel.parameters, query, &bytes, encoded);
+                        let reading = selection::read(&policy.parameters(operation), query, &bytes, encoded);
                         let ruling = judge(operation, &head, &origin, Some(&reading), violations);
                         let selected = ruling.kind.map(|kind| Selected {
                             selection: reading.selection,

@@ -114,7 +114,9 @@ impl Guarded {
         }
         let rest = match (cap, snapshot.policy.mode) {
             (None, _) => "they stood in the query; nothing is refused".to_owned(),
-            (Some(cap), Mode::Enforce) => format!("{} are refused until a reload or restart", cap.cancels()),
+            (Some(cap), Mode::Enforce) => {
+                format!("{} are refused until a reload or restart", cap.requests(self.operation))
+            }
             (Some(_), Mode::Monitor) => "mode monitor: nothing is refused".to_owned(),
         };
         let detail = format!("{} allowed {allowed} messages and {went} went; {rest}", bound(selected));

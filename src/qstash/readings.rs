@@ -7,7 +7,7 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::target::hex;
+use super::oddity::hex;
 
 /// A rewritten path.
 pub(super) type Bytes = SmallVec<[u8; 256]>;
