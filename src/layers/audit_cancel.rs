@@ -195,7 +195,7 @@ impl AuditCancelLayer {
                 return Reply::failed(Some(request_id), operation, refusal);
             };
             let mut reply = reply;
-            let (mut answered, body, broken) = collect(&mut reply).await;
+            let (mut answered, body, broken) = collect(operation, &mut reply).await;
             if broken {
                 let refusal = Refusal::new(Code::UpstreamFailed, BROKE_OFF);
                 reply = Reply::failed(Some(request_id), operation, refusal);

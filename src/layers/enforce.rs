@@ -173,7 +173,7 @@ async fn read_body(mut body: Incoming, settings: &EnforceLayer) -> Result<Bytes,
                 Violation::new(
                     Code::BodyTooLarge,
                     format!(
-                        "The body of a bulk cancel is read up to {most} bytes; put the parameters in the query, or send fewer ids."
+                        "The body of a bulk request is read up to {most} bytes; put the parameters in the query, or send fewer ids."
                     ),
                 )
             }

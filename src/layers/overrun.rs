@@ -122,7 +122,7 @@ impl Guarded {
         let detail = format!("{} allowed {allowed} messages and {went} went; {rest}", bound(selected));
         tell.metrics.cap_overrun();
         let (operation, request_id, caller) = (self.operation, self.request_id, &self.caller);
-        tracing::warn!(%operation, %request_id, caller, allowed, went, "QStash cancelled more than was allowed: {detail}");
+        tracing::warn!(%operation, %request_id, caller, allowed, went, "QStash took more than was allowed: {detail}");
         let record = Record {
             selection: Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL)),
             cancelled: said.cancelled,

@@ -99,11 +99,16 @@ impl<'a> Target<'a> {
     }
 
     /// Whether some reading of the path leads to an operation for which `guards` holds (whatever the method), or to
-    /// anything under `/v{n}/messages`.
+    /// anything under `/v{n}/messages`, or beside such an operation's path.
     pub fn reaches(&self, guards: impl Fn(Operation) -> bool) -> bool {
         self.any_reading(|path| {
-            let path = Segments::of(path);
-            path.is_under_messages() || Operation::on_path(&path).any(&guards)
+            let segments = Segments::of(path);
+            segments.is_under_messages()
+                || Operation::on_path(&segments).any(&guards)
+                || beside_bulk(None, path, &guards, |tail, rest| {
+                    has_tail(tail) || has_empty_segment(tail, rest)
+                })
+                .is_some()
         })
     }
 
@@ -115,7 +120,7 @@ impl<'a> Target<'a> {
                 let segments = Segments::of(path);
                 (verb == Verb::Delete && segments.is_under_messages())
                     || Operation::on_path(&segments).any(&guards)
-                    || beside_bulk(verb, path, &guards, |tail, rest| {
+                    || beside_bulk(Some(verb), path, &guards, |tail, rest| {
                         has_tail(tail) || has_empty_segment(tail, rest)
                     }).is_some()
             });
@@ -124,7 +129,7 @@ impl<'a> Target<'a> {
         let found = |holds: fn(&[u8], &[u8]) -> bool| {
             let mut found = None;
             self.any_reading(|path| {
-                found = beside_bulk(verb, path, &guards, holds);
+                found = beside_bulk(Some(verb), path, &guards, holds);
                 found.is_some()
             });
             found
@@ -156,15 +161,15 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The bulk operation of this method that a path leads past, where what stands behind its last name in the same segment,
+/// The bulk operation of this method, or of any, that a path leads past, where what stands behind its last name in the same segment,
 /// and behind that segment, is of this kind. A bulk cancel of messages counts whatever the policy says of it.
 fn beside_bulk(
-    verb: Verb,
+    verb: Option<Verb>,
     path: &[u8],
     guards: impl Fn(Operation) -> bool,
     holds: impl Fn(&[u8], &[u8]) -> bool,
 ) -> Option<BulkPath> {
-    let mut of_verb = BulkPath::ALL.iter().filter(|bulk| bulk.verb == verb);
+    let mut of_verb = BulkPath::ALL.iter().filter(|bulk| verb.is_none_or(|verb| bulk.verb == verb));
     let beside = of_verb.find(|bulk| {
         behind(path, bulk.names).is_some_and(|(tail, rest)| holds(tail, rest))
             && (bulk.operation == Operation::MessagesBulkCancel || guards(bulk.operation))

@@ -6,6 +6,7 @@ use super::paths::{
     SPLICES, TAILS, VERSIONS,
 };
 use super::random::Random;
+use super::server::MESSAGES;
 use super::selections::{
     BODY_COUNTS, BODY_FILTERS, BODY_IDS, BODY_WEAK, COUNTS, EVIL_FIELDS, EVIL_PAIRS, FILTERS, IDS, TOKENS, WEAK, WRAPS,
 };
@@ -21,6 +22,7 @@ pub(crate) fn case(seed: u64) -> Case {
         _ => (Some(random.pick(TOKENS).into()), body(random)),
     };
     Case {
+        api: &MESSAGES,
         method: random.pick(METHODS),
         path: path(random),
         query,
