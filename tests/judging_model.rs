@@ -25,9 +25,7 @@ use case::Case;
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, proptest};
-use qstash_guard::policy::{
-    Caller, Context, Judgement, Operations, Policy, Request, Treatment, Verdict, judge,
-};
+use qstash_guard::policy::{Caller, Context, Judgement, Operations, Policy, Request, Treatment, Verdict, judge};
 use qstash_guard::qstash::credential;
 
 /// A caller without a token, on loopback, at the epoch.

@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn each_operation_has_its_number_in_a_field_of_its_own() {
-        let body = br#"{"cancelled": 1, "deleted": 2, "responses": [{}, [{}, {}], {}], "workflowRuns": [{}, {}, {}, {}],
+        let body =
+            br#"{"cancelled": 1, "deleted": 2, "responses": [{}, [{}, {}], {}], "workflowRuns": [{}, {}, {}, {}],
             "cursor": "c"}"#;
         for (operation, number) in [
             (Operation::MessagesBulkCancel, 1),

@@ -295,7 +295,10 @@ fn overrun(origin: &Origin, operation: Operation, selected: Option<&Selected>) -
     let overrun = origin.snapshot.overruns.of(operation);
     // What was listed goes by ids in the query, and rests on nothing that QStash has to keep.
     let selected = selected.filter(|selected| selected.listed.is_none())?;
-    let violation = origin.snapshot.policy.overrun_violation(operation, overrun, &selected.selection)?;
+    let violation = origin
+        .snapshot
+        .policy
+        .overrun_violation(operation, overrun, &selected.selection)?;
     Refusal::of(vec![violation])
 }
 

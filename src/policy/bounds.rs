@@ -113,7 +113,11 @@ fn unfiltered(rules: &BulkCancel, operation: Operation, parameters: &Parameters,
         format!(" ({})", there.join("; "))
     };
     let of_policy = rules.narrowing_filters.iter().map(String::as_str);
-    let of_table = parameters.filters.iter().copied().filter(|name| narrowing::may_narrow(name));
+    let of_table = parameters
+        .filters
+        .iter()
+        .copied()
+        .filter(|name| narrowing::may_narrow(name));
     let narrowing: Vec<&str> = match operation {
         Operation::MessagesBulkCancel => of_policy.collect(),
         _ => of_table.collect(),

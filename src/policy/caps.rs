@@ -103,9 +103,8 @@ mod tests {
             ..Selection::default()
         };
         let closed = |overrun: Overrun| {
-            [&by_filter, &with_ids(true), &with_ids(false)].map(|selection| {
-                overrun.violation(Operation::MessagesBulkCancel, selection).is_some()
-            })
+            [&by_filter, &with_ids(true), &with_ids(false)]
+                .map(|selection| overrun.violation(Operation::MessagesBulkCancel, selection).is_some())
         };
         let (count, ids_in_body) = (true, true);
         assert_eq!(closed(Overrun::default()), [false, false, false]);

@@ -141,12 +141,7 @@ fn cap(
 
 /// The violation of a request whose cap nobody keeps: QStash was seen not to, or does not and the guard cannot. Only what a
 /// rule lets through without any cap rests on none.
-fn rests_on_nothing(
-    policy: &Policy,
-    asked: &Asked<'_>,
-    is_allowed: bool,
-    selection: &Selection,
-) -> Option<Violation> {
+fn rests_on_nothing(policy: &Policy, asked: &Asked<'_>, is_allowed: bool, selection: &Selection) -> Option<Violation> {
     let is_uncapped = is_allowed && selection.count.is_none();
     if policy.has_no_cap_for(asked.operation) && selection.ids.is_empty() && !is_uncapped {
         return Some(unenforceable(asked.operation));
@@ -177,7 +172,9 @@ fn unknown_parameter(operation: Operation, parameters: &Parameters, name: &str) 
     let nearest = nearest(name, parameters.names());
     let has = |filter: &str| parameters.filters.contains(&filter);
     let known = match (name, nearest) {
-        ("messageId", _) if operation == Operation::MessagesBulkCancel => "did you mean `messageIds`, or DELETE /v2/messages/ID for one message?".to_owned(),
+        ("messageId", _) if operation == Operation::MessagesBulkCancel => {
+            "did you mean `messageIds`, or DELETE /v2/messages/ID for one message?".to_owned()
+        }
         ("url", _) if has("workflowUrl") => "did you mean `workflowUrl`?".to_owned(),
         ("urlGroup", _) if has("topicName") => "did you mean `topicName`, QStash's name for a URL group?".to_owned(),
         (_, Some(known)) => format!("did you mean `{known}`?"),

@@ -307,9 +307,15 @@ mod tests {
             (Mode::Enforce, CapEnforcedBy::Qstash, true),
         ] {
             (policy.mode, policy.caps.enforced_by) = (mode, enforced_by);
-            let is_told = policy.overrun_violation(Operation::MessagesBulkCancel, overrun, &filter).is_some();
+            let is_told = policy
+                .overrun_violation(Operation::MessagesBulkCancel, overrun, &filter)
+                .is_some();
             assert_eq!(is_told, told, "{mode:?} {enforced_by:?}");
-            assert!(policy.overrun_violation(Operation::MessagesBulkCancel, overrun, &ids).is_some());
+            assert!(
+                policy
+                    .overrun_violation(Operation::MessagesBulkCancel, overrun, &ids)
+                    .is_some()
+            );
         }
     }
 }

@@ -19,7 +19,9 @@ const WEAK: &[&str] = &[
 /// Whether a filter narrows, where no policy says which do.
 pub fn narrows(name: &str, selection: &Selection) -> bool {
     match name {
-        WORKFLOW_URL => selection.filter(EXACT_MATCH) == ["true"] || selection.filter(name).iter().all(is_narrow_prefix),
+        WORKFLOW_URL => {
+            selection.filter(EXACT_MATCH) == ["true"] || selection.filter(name).iter().all(is_narrow_prefix)
+        }
         _ => !WEAK.contains(&name),
     }
 }
@@ -32,9 +34,10 @@ pub fn may_narrow(name: &str) -> bool {
 /// Whether a URL that is taken as a prefix has more than `/` behind its host. One with dot segments may come to `/`, and
 /// what is no URL says nothing of hosts.
 fn is_narrow_prefix(url: &String) -> bool {
-    let scheme = ["http://", "https://"]
-        .into_iter()
-        .find(|scheme| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+    let scheme = ["http://", "https://"].into_iter().find(|scheme| {
+        url.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
     let Some(behind) = scheme.map(|scheme| &url[scheme.len()..]) else {
         return false;
     };

@@ -168,7 +168,12 @@ pub struct BulkPath {
 impl BulkPath {
     /// That of each.
     pub const ALL: &'static [BulkPath] = &[
-        bulk(Operation::MessagesBulkCancel, Verb::Delete, &["messages"], "/v2/messages"),
+        bulk(
+            Operation::MessagesBulkCancel,
+            Verb::Delete,
+            &["messages"],
+            "/v2/messages",
+        ),
         bulk(Operation::DlqBulkDelete, Verb::Delete, &["dlq"], "/v2/dlq"),
         bulk(Operation::DlqBulkRetry, Verb::Post, &["dlq", "retry"], "/v2/dlq/retry"),
         bulk(
@@ -198,12 +203,7 @@ impl BulkPath {
     ];
 }
 
-const fn bulk(
-    operation: Operation,
-    verb: Verb,
-    names: &'static [&'static str],
-    shown: &'static str,
-) -> BulkPath {
+const fn bulk(operation: Operation, verb: Verb, names: &'static [&'static str], shown: &'static str) -> BulkPath {
     BulkPath {
         operation,
         verb,

@@ -206,7 +206,11 @@ mod tests {
     #[test]
     fn bulk_operations_are_those_with_parameters() {
         for operation in Operation::ALL {
-            assert_eq!(Parameters::of(*operation, &[]).is_some(), BULK.contains(operation), "{operation}");
+            assert_eq!(
+                Parameters::of(*operation, &[]).is_some(),
+                BULK.contains(operation),
+                "{operation}"
+            );
         }
     }
 

@@ -13,8 +13,8 @@
 
 use std::borrow::Cow;
 
-use super::operation::{BulkPath, Operation, Verb};
 use super::oddity::scan;
+use super::operation::{BulkPath, Operation, Verb};
 use super::readings::{self, Bytes};
 use super::segments::behind;
 
@@ -122,7 +122,8 @@ impl<'a> Target<'a> {
                     || Operation::on_path(&segments).any(&guards)
                     || beside_bulk(Some(verb), path, &guards, |tail, rest| {
                         has_tail(tail) || has_empty_segment(tail, rest)
-                    }).is_some()
+                    })
+                    .is_some()
             });
             return reaches.then_some(Ambiguity::Odd(oddity));
         }
@@ -169,7 +170,9 @@ fn beside_bulk(
     guards: impl Fn(Operation) -> bool,
     holds: impl Fn(&[u8], &[u8]) -> bool,
 ) -> Option<BulkPath> {
-    let mut of_verb = BulkPath::ALL.iter().filter(|bulk| verb.is_none_or(|verb| bulk.verb == verb));
+    let mut of_verb = BulkPath::ALL
+        .iter()
+        .filter(|bulk| verb.is_none_or(|verb| bulk.verb == verb));
     let beside = of_verb.find(|bulk| {
         behind(path, bulk.names).is_some_and(|(tail, rest)| holds(tail, rest))
             && (bulk.operation == Operation::MessagesBulkCancel || guards(bulk.operation))

@@ -57,7 +57,10 @@ const RUNS_IN_DLQ: &[(&str, &str)] = &[
     ("workflowRunId=w", r#"{"workflowRunId":["w"]}"#),
     ("label=a", r#"{"label":["a"]}"#),
     ("flowControlKey=k", r#"{"flowControlKey":["k"]}"#),
-    ("workflowUrl=https://a.test/w", r#"{"workflowUrl":["https://a.test/w"]}"#),
+    (
+        "workflowUrl=https://a.test/w",
+        r#"{"workflowUrl":["https://a.test/w"]}"#,
+    ),
     (
         "workflowUrl=https://a.test&workflowUrlExactMatch=true",
         r#"{"workflowUrl":["https://a.test"],"workflowUrlExactMatch":["true"]}"#,
@@ -120,7 +123,10 @@ pub(super) const SISTERS: [Sister; 6] = [
             ("flowControlKey=k", r#"{"flowControlKey":["k"]}"#),
             ("host=h", r#"{"host":["h"]}"#),
             ("path=/p&async=false", r#"{"path":["/p"]}"#),
-            ("workflowUrl=https://a.test/w", r#"{"workflowUrl":["https://a.test/w"]}"#),
+            (
+                "workflowUrl=https://a.test/w",
+                r#"{"workflowUrl":["https://a.test/w"]}"#,
+            ),
         ],
         weak: WEAK_FOR_RUNS,
         foreign: NOT_OF_RUNS,
@@ -168,7 +174,11 @@ impl Sister {
     }
 
     fn ask(&self, guard: &Guard, query: &str, body: &str) -> crate::Answer {
-        let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+        let query = if query.is_empty() {
+            String::new()
+        } else {
+            format!("?{query}")
+        };
         let target = format!("{}{query}", self.path);
         request(guard.address, self.method, &target, &[TOKEN], body.as_bytes())
     }
@@ -185,12 +195,26 @@ impl Sister {
         );
         let got = upstream.requests().split_off(requests);
         assert_eq!(got.len(), 1, "{} {query} was sent once", self.name);
-        let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+        let query = if query.is_empty() {
+            String::new()
+        } else {
+            format!("?{query}")
+        };
         let target = format!("{}{query}", self.path);
-        assert_unchanged(&got[0], self.method, &target, &[TOKEN], body.as_bytes(), &upstream.host());
+        assert_unchanged(
+            &got[0],
+            self.method,
+            &target,
+            &[TOKEN],
+            body.as_bytes(),
+            &upstream.host(),
+        );
         let (intent, outcome) = assert_forwarded(guard, before);
         assert_eq!(&intent["selection"], selection, "{} {query} {body}", self.name);
-        assert_eq!((&intent["operation"], &intent["decision"]), (&json!(self.name), &json!("allow")));
+        assert_eq!(
+            (&intent["operation"], &intent["decision"]),
+            (&json!(self.name), &json!("allow"))
+        );
         assert_eq!(
             (&outcome["result"], &outcome["cancelled"]),
             (&json!("completed"), &json!(2)),
@@ -209,7 +233,12 @@ impl Sister {
         let answer = self.ask(guard, query, body);
         let record = assert_denied(guard, before, &answer, status, codes);
         assert_eq!(record["operation"], self.name, "{query}");
-        assert_eq!(upstream.bytes().len(), bytes, "{} {query} reached the upstream", self.name);
+        assert_eq!(
+            upstream.bytes().len(),
+            bytes,
+            "{} {query} reached the upstream",
+            self.name
+        );
         answer.text()
     }
 }
@@ -253,7 +282,8 @@ fn what_reaches_everything_or_has_no_cap_is_refused() {
     let unfiltered: &[&str] = &["unfiltered_cancel"];
     for sister in &SISTERS {
         let (upstream, guard) = sister.start("");
-        let deny = |query: &str, body: &str, codes: &[&str]| sister.assert_denied(&upstream, &guard, query, body, codes);
+        let deny =
+            |query: &str, body: &str, codes: &[&str]| sister.assert_denied(&upstream, &guard, query, body, codes);
         let both = ["unfiltered_cancel", "uncapped_cancel"];
         let said = deny("", "", &both);
         assert!(said.contains(&format!("add {} or one of", sister.ids)), "{said}");
@@ -268,7 +298,11 @@ fn what_reaches_everything_or_has_no_cap_is_refused() {
         deny("label=a", "", &["uncapped_cancel"]);
         deny("label=a&count=101", "", &["count_over_cap"]);
         let many: Vec<String> = (0..101).map(|number| number.to_string()).collect();
-        deny(&format!("{}={}", sister.ids, many.join(",")), "", &["too_many_message_ids"]);
+        deny(
+            &format!("{}={}", sister.ids, many.join(",")),
+            "",
+            &["too_many_message_ids"],
+        );
         for (pair, told) in sister.foreign {
             let said = deny(&format!("{pair}&label=a&count=5"), "", &["unknown_parameter"]);
             assert!(said.contains(told), "{}: {said}", sister.name);
@@ -317,30 +351,94 @@ fn what_can_be_read_in_two_ways_is_refused() {
 fn each_form_of_a_parameter_has_its_own_faults() {
     let of = |name: &str| SISTERS.iter().find(|sister| sister.name == name).unwrap();
     let dlq: &[(&str, &str, &str)] = &[
-        ("messageId=a&messageId=b&count=5", "", "`messageId` is given more than once"),
-        ("messageId=&messageId=b&count=5", "", "`messageId` is given more than once"),
+        (
+            "messageId=a&messageId=b&count=5",
+            "",
+            "`messageId` is given more than once",
+        ),
+        (
+            "messageId=&messageId=b&count=5",
+            "",
+            "`messageId` is given more than once",
+        ),
         ("messageId=a,b&count=5", "", "`messageId` takes one value"),
-        ("label=a&count=5&responseStatus=5xx", "", "`responseStatus` takes decimal numbers"),
-        ("label=a&count=5&responseStatus=500&responseStatus=-1", "", "`responseStatus` takes decimal numbers"),
-        ("label=a&count=5&cursor=a&cursor=b", "", "`cursor` is given more than once"),
-        ("", r#"{"messageId": ["a"], "count": 5}"#, "`messageId` must be a string"),
-        ("", r#"{"label": "a", "count": 5, "responseStatus": true}"#, "`responseStatus` must be a whole number or an array"),
-        ("", r#"{"label": "a", "count": 5, "responseStatus": [500, "x"]}"#, "`responseStatus` must be a whole number or"),
-        ("", r#"{"label": "a", "count": 5, "cursor": 7}"#, "`cursor` must be a string"),
-        ("", r#"{"label": "a", "count": 5, "cursor": "\u0000"}"#, "`cursor` has a control character"),
+        (
+            "label=a&count=5&responseStatus=5xx",
+            "",
+            "`responseStatus` takes decimal numbers",
+        ),
+        (
+            "label=a&count=5&responseStatus=500&responseStatus=-1",
+            "",
+            "`responseStatus` takes decimal numbers",
+        ),
+        (
+            "label=a&count=5&cursor=a&cursor=b",
+            "",
+            "`cursor` is given more than once",
+        ),
+        (
+            "",
+            r#"{"messageId": ["a"], "count": 5}"#,
+            "`messageId` must be a string",
+        ),
+        (
+            "",
+            r#"{"label": "a", "count": 5, "responseStatus": true}"#,
+            "`responseStatus` must be a whole number or an array",
+        ),
+        (
+            "",
+            r#"{"label": "a", "count": 5, "responseStatus": [500, "x"]}"#,
+            "`responseStatus` must be a whole number or",
+        ),
+        (
+            "",
+            r#"{"label": "a", "count": 5, "cursor": 7}"#,
+            "`cursor` must be a string",
+        ),
+        (
+            "",
+            r#"{"label": "a", "count": 5, "cursor": "\u0000"}"#,
+            "`cursor` has a control character",
+        ),
     ];
     let runs: &[(&str, &str, &str)] = &[
-        ("workflowUrl=https://a.test&workflowUrlExactMatch=yes&count=5", "", "`workflowUrlExactMatch` is neither true nor false"),
+        (
+            "workflowUrl=https://a.test&workflowUrlExactMatch=yes&count=5",
+            "",
+            "`workflowUrlExactMatch` is neither true nor false",
+        ),
         (
             "workflowUrl=https://a.test&workflowUrlExactMatch=false&workflowUrlExactMatch=true&count=5",
             "",
             "`workflowUrlExactMatch` is given more than once",
         ),
-        ("", r#"{"workflowUrl": "https://a.test", "workflowUrlExactMatch": "true", "count": 5}"#, "must be true or false"),
-        ("label=a&count=5&workflowCreatedAt=today", "", "`workflowCreatedAt` is not a decimal number"),
-        ("label=a&count=5&failureFunctionState=A,B", "", "`failureFunctionState` takes one value"),
-        ("workflowRunId=a&workflowRunId=b&count=5", "", "`workflowRunId` is given more than once"),
-        ("", r#"{"label": "a", "count": 5, "workflowCreatedAt": [1]}"#, "`workflowCreatedAt` must be a whole number"),
+        (
+            "",
+            r#"{"workflowUrl": "https://a.test", "workflowUrlExactMatch": "true", "count": 5}"#,
+            "must be true or false",
+        ),
+        (
+            "label=a&count=5&workflowCreatedAt=today",
+            "",
+            "`workflowCreatedAt` is not a decimal number",
+        ),
+        (
+            "label=a&count=5&failureFunctionState=A,B",
+            "",
+            "`failureFunctionState` takes one value",
+        ),
+        (
+            "workflowRunId=a&workflowRunId=b&count=5",
+            "",
+            "`workflowRunId` is given more than once",
+        ),
+        (
+            "",
+            r#"{"label": "a", "count": 5, "workflowCreatedAt": [1]}"#,
+            "`workflowCreatedAt` must be a whole number",
+        ),
     ];
     for (sister, rows) in [(of("dlq.bulk_delete"), dlq), (of("workflows.dlq.bulk_resume"), runs)] {
         let (upstream, guard) = sister.start("");
@@ -366,7 +464,10 @@ fn each_form_of_a_parameter_has_its_own_faults() {
 /// A prefix of everything is said to be one.
 #[test]
 fn a_workflow_url_that_narrows_nothing_is_told_why() {
-    let sister = SISTERS.iter().find(|sister| sister.name == "workflows.bulk_cancel").unwrap();
+    let sister = SISTERS
+        .iter()
+        .find(|sister| sister.name == "workflows.bulk_cancel")
+        .unwrap();
     let (upstream, guard) = sister.start("");
     let said = sister.assert_denied(
         &upstream,
@@ -390,7 +491,13 @@ fn bounds_of_the_policy_are_theirs_too() {
     );
     let filter = |name: &str| json!({"kind": "filter", "filters": {name: ["a"]}, "count": 7});
     sister.assert_passes(&upstream, &guard, "label=a&count=7", "", &filter("label"));
-    sister.assert_passes(&upstream, &guard, "messageId=a&count=7&shard=1", "", &filter("messageId"));
+    sister.assert_passes(
+        &upstream,
+        &guard,
+        "messageId=a&count=7&shard=1",
+        "",
+        &filter("messageId"),
+    );
     sister.assert_denied(&upstream, &guard, "label=a&count=8", "", &["count_over_cap"]);
     sister.assert_denied(&upstream, &guard, "shard=1&count=7", "", &["unfiltered_cancel"]);
     sister.assert_denied(&upstream, &guard, "dlqIds=a,b,c", "", &["too_many_message_ids"]);

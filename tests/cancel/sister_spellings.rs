@@ -28,7 +28,10 @@ fn every_spelling_that_servers_take_for_one_is_judged_as_it() {
         }
         upstream.assert_untouched();
         let target = format!("/{path}/?label=a&count=5");
-        assert_eq!(request(guard.address, sister.method, &target, &[TOKEN], b"").status(), 200);
+        assert_eq!(
+            request(guard.address, sister.method, &target, &[TOKEN], b"").status(),
+            200
+        );
         assert_eq!(upstream.wait_for(1).target(), target);
     }
 }
@@ -83,7 +86,10 @@ fn unguarded_they_pass_as_they_are() {
     let (upstream, guard) = crate::start("");
     for (number, sister) in (1..).zip(&SISTERS) {
         let target = format!("{}//id;x", sister.path);
-        assert_eq!(request(guard.address, sister.method, &target, &[TOKEN], b"").status(), 202);
+        assert_eq!(
+            request(guard.address, sister.method, &target, &[TOKEN], b"").status(),
+            202
+        );
         assert_eq!(upstream.wait_for(number).target(), target);
     }
 }

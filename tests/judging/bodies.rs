@@ -270,5 +270,8 @@ fn values_come_split() {
         (Some(5), Some(1), None)
     );
     assert_eq!(selection.r#async, Some(false));
-    assert_eq!(policy.bulk_cancel.kind(Operation::MessagesBulkCancel, &selection), Kind::Filter);
+    assert_eq!(
+        policy.bulk_cancel.kind(Operation::MessagesBulkCancel, &selection),
+        Kind::Filter
+    );
 }

@@ -6,10 +6,10 @@ use super::paths::{
     SPLICES, TAILS, VERSIONS,
 };
 use super::random::Random;
-use super::server::MESSAGES;
 use super::selections::{
     BODY_COUNTS, BODY_FILTERS, BODY_IDS, BODY_WEAK, COUNTS, EVIL_FIELDS, EVIL_PAIRS, FILTERS, IDS, TOKENS, WEAK, WRAPS,
 };
+use super::server::MESSAGES;
 
 /// The case of one seed.
 pub(crate) fn case(seed: u64) -> Case {

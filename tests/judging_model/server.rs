@@ -265,7 +265,10 @@ fn is_bulk(api: &Api, path: &[u8]) -> bool {
         return false;
     }
     for known in api.names {
-        if from_name.find(|segment| !segment.is_empty()).is_none_or(|name| name != known) {
+        if from_name
+            .find(|segment| !segment.is_empty())
+            .is_none_or(|name| name != known)
+        {
             return false;
         }
     }
@@ -319,7 +322,11 @@ impl Names {
             let path = behind_scheme.split_once('/').map_or("", |(_, path)| path);
             path.trim_matches('/').is_empty()
         };
-        let mut urls: Vec<&str> = if self.commas { text.split(',').collect() } else { vec![text] };
+        let mut urls: Vec<&str> = if self.commas {
+            text.split(',').collect()
+        } else {
+            vec![text]
+        };
         urls.retain(|url| !url.trim().is_empty());
         if urls.into_iter().any(wide) { 0 } else { values }
     }
@@ -433,7 +440,12 @@ fn from_fields(api: &Api, names: Names, last_wins: bool, fields: &[(String, Valu
         Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    let narrowing = |known: &str| texts(known).into_iter().map(|text| names.narrowing(api, known, text)).sum::<u64>();
+    let narrowing = |known: &str| {
+        texts(known)
+            .into_iter()
+            .map(|text| names.narrowing(api, known, text))
+            .sum::<u64>()
+    };
     Seen {
         ids: texts(api.ids).into_iter().map(|text| names.values(text)).sum(),
         narrowing: api.narrowing.iter().map(|known| narrowing(known)).sum(),

@@ -51,14 +51,23 @@ pub(crate) fn of_runs(case: Case) -> Case {
         ("message\\u0049ds", "workflowRun\\u0049ds"),
         ("MessageIds", "WorkflowRunIds"),
         ("me\u{17f}sageIds", "workflowRunId\u{17f}"),
-        ("url=https%3A%2F%2Fexample.com", "workflowUrl=https%3A%2F%2Fexample.com%2Fa,https%3A%2F%2Fb%2F"),
-        ("\"url\":\"https://example.com\"", "\"workflowUrl\":\"https://example.com/a\""),
+        (
+            "url=https%3A%2F%2Fexample.com",
+            "workflowUrl=https%3A%2F%2Fexample.com%2Fa,https%3A%2F%2Fb%2F",
+        ),
+        (
+            "\"url\":\"https://example.com\"",
+            "\"workflowUrl\":\"https://example.com/a\"",
+        ),
         ("queueName", "flowControlKey"),
         ("topicName", "label"),
         ("scheduleId", "workflowUrl=https://example.com/a&host"),
         ("callerIP", "callerIp"),
         ("api=llm", "workflowUrl=https://example.com/"),
-        ("urlGroup=g", "workflowUrl=https://example.com&workflowUrlExactMatch=false"),
+        (
+            "urlGroup=g",
+            "workflowUrl=https://example.com&workflowUrlExactMatch=false",
+        ),
     ];
     translated(case, &RUNS, &path, &parameters)
 }

@@ -119,7 +119,10 @@ pub(super) fn bounds(section: &mut Section<'_>, default: &BulkCancel) -> BulkCan
         }),
         allowed_filters: section.value("allowed_filters", default.allowed_filters.clone(), allowed_filters),
         narrowing_filters: section.value("narrowing_filters", default.narrowing_filters.clone(), |value| {
-            let names = value.list("a list of filters like `[queueName, label]`, or `[]` for none", narrowing_filter)?;
+            let names = value.list(
+                "a list of filters like `[queueName, label]`, or `[]` for none",
+                narrowing_filter,
+            )?;
             Ok(unique(names))
         }),
         parameters: default.parameters.clone(),

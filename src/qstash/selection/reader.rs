@@ -123,8 +123,9 @@ impl Reader<'_> {
         };
         match (form, field) {
             (Form::Many | Form::Numbers, Field::String(value)) => self.add_several(known, form, &[value]),
-            (Form::Many | Form::Numbers, Field::Strings(strings))
-            | (Form::Numbers, Field::Numbers(strings)) => self.add_several(known, form, &strings),
+            (Form::Many | Form::Numbers, Field::Strings(strings)) | (Form::Numbers, Field::Numbers(strings)) => {
+                self.add_several(known, form, &strings)
+            }
             (Form::Many, _) => self.wrong_type(name, "a string or an array of strings"),
             (Form::Numbers, Field::Number(number)) => self.add_several(known, form, &[number]),
             (Form::Numbers, _) => self.wrong_type(name, "a whole number or an array of whole numbers"),
@@ -168,7 +169,9 @@ impl Reader<'_> {
             Form::Cursor => {}
             _ if blank => self.note_empty(name, &[]),
             Form::One if value.contains(',') => {
-                self.ambiguous(format!("`{name}` takes one value, and this has a comma in it; give it one."));
+                self.ambiguous(format!(
+                    "`{name}` takes one value, and this has a comma in it; give it one."
+                ));
             }
             Form::Flag if value != "true" && value != "false" => self.ambiguous(format!(
                 "`{name}` is neither true nor false; write {name}=true or leave it out."
@@ -301,4 +304,3 @@ fn is_blank(value: &str) -> bool {
 fn decimal(value: &str) -> Option<u64> {
     (!value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())).then(|| value.parse().unwrap_or(u64::MAX))
 }
-
