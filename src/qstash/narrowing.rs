@@ -20,7 +20,7 @@ const WEAK: &[&str] = &[
 pub fn narrows(name: &str, selection: &Selection) -> bool {
     match name {
         WORKFLOW_URL => {
-            selection.filter(EXACT_MATCH) == ["true"] || selection.filter(name).iter().all(is_narrow_prefix)
+            selection.filter(EXACT_MATCH) == ["true"] || selection.filter(name).iter().all(|url| is_narrow_prefix(url))
         }
         _ => !WEAK.contains(&name),
     }
@@ -33,7 +33,7 @@ pub fn may_narrow(name: &str) -> bool {
 
 /// Whether a URL that is taken as a prefix has more than `/` behind its host. One with dot segments may come to `/`, and
 /// what is no URL says nothing of hosts.
-fn is_narrow_prefix(url: &String) -> bool {
+fn is_narrow_prefix(url: &str) -> bool {
     let scheme = ["http://", "https://"].into_iter().find(|scheme| {
         url.get(..scheme.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
@@ -66,7 +66,7 @@ mod tests {
             "https://example.com/%61",
             "https://example.com/ä",
         ] {
-            assert!(is_narrow_prefix(&url.to_owned()), "{url}");
+            assert!(is_narrow_prefix(url), "{url}");
         }
         for url in [
             "",
@@ -94,7 +94,7 @@ mod tests {
             " https://example.com/api",
             "/api",
         ] {
-            assert!(!is_narrow_prefix(&url.to_owned()), "{url}");
+            assert!(!is_narrow_prefix(url), "{url}");
         }
     }
 }

@@ -75,26 +75,23 @@ pub(crate) fn of_runs(case: Case) -> Case {
 fn translated(case: Case, api: &'static Api, path: &[(&str, &str)], parameters: &[(&str, &str)]) -> Case {
     Case {
         api,
-        path: replaced(case.path, path),
-        query: case.query.map(|query| replaced(query, parameters)),
-        body: replaced(case.body, parameters),
+        path: replaced(&case.path, path),
+        query: case.query.map(|query| replaced(&query, parameters)),
+        body: replaced(&case.body, parameters),
         ..case
     }
 }
 
-fn replaced(bytes: Vec<u8>, pairs: &[(&str, &str)]) -> Vec<u8> {
+fn replaced(bytes: &[u8], pairs: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes.as_slice();
+    let mut rest = bytes;
     while let Some((first, behind)) = rest.split_first() {
-        match pairs.iter().find(|(from, _)| rest.starts_with(from.as_bytes())) {
-            Some((from, to)) => {
-                out.extend_from_slice(to.as_bytes());
-                rest = &rest[from.len()..];
-            }
-            None => {
-                out.push(*first);
-                rest = behind;
-            }
+        if let Some((from, to)) = pairs.iter().find(|(from, _)| rest.starts_with(from.as_bytes())) {
+            out.extend_from_slice(to.as_bytes());
+            rest = &rest[from.len()..];
+        } else {
+            out.push(*first);
+            rest = behind;
         }
     }
     out

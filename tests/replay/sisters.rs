@@ -2,6 +2,9 @@
 
 use crate::{UNLIMITED, Written};
 
+/// Before a QStash that honours `count`, here and in the replay, whose upstream is the hosted one.
+const HONOURED: &str = "cap_enforced_by: qstash";
+
 const GUARDED: &str = "operations: {\"*.bulk_*\": guard}";
 
 const REQUESTS: [(&str, &str, &str); 10] = [
@@ -23,24 +26,29 @@ const REQUESTS: [(&str, &str, &str); 10] = [
 
 #[test]
 fn a_replay_under_the_same_policy_changes_nothing() {
-    let yaml = format!("{UNLIMITED}policy: {{{GUARDED}}}\n");
+    let yaml = format!("{UNLIMITED}policy: {{{GUARDED}, bulk_cancel: {{{HONOURED}}}}}\n");
     Written::by(&yaml, &REQUESTS).assert_unchanged(&yaml, REQUESTS.len());
 }
 
 #[test]
 fn a_new_policy_decides_them_anew() {
-    let written = Written::by(&format!("{UNLIMITED}policy: {{{GUARDED}}}\n"), &REQUESTS);
-    let tighter = format!("{UNLIMITED}policy: {{{GUARDED}, bulk_cancel: {{max_count: 20}}}}\n");
+    let written = Written::by(
+        &format!("{UNLIMITED}policy: {{{GUARDED}, bulk_cancel: {{{HONOURED}}}}}\n"),
+        &REQUESTS,
+    );
+    let tighter = format!("{UNLIMITED}policy: {{{GUARDED}, bulk_cancel: {{{HONOURED}, max_count: 20}}}}\n");
     let (code, changes, _) = written.replay(&tighter);
     assert_eq!((code, changes.len()), (Some(6), 1), "{changes:#?}");
     assert_eq!(changes[0]["after"]["code"], "count_over_cap");
-    let filters = format!("{UNLIMITED}policy: {{{GUARDED}, bulk_cancel: {{allowed_filters: [workflowUrl, label]}}}}\n");
+    let filters = format!(
+        "{UNLIMITED}policy: {{{GUARDED}, bulk_cancel: {{{HONOURED}, allowed_filters: [workflowUrl, label]}}}}\n"
+    );
     let (_, changes, _) = written.replay(&filters);
     let codes: Vec<_> = changes.iter().map(|change| change["after"]["code"].clone()).collect();
     // By message and by run; the exact URL is a URL.
     assert_eq!(codes, ["filter_not_allowed", "filter_not_allowed"], "{changes:#?}");
     let wider = format!(
-        "{UNLIMITED}policy: {{{GUARDED}, bulk_cancel: {{require_filter: false, require_cap: false, max_count: 1000}}}}\n"
+        "{UNLIMITED}policy: {{{GUARDED}, bulk_cancel: {{{HONOURED}, require_filter: false, require_cap: false, max_count: 1000}}}}\n"
     );
     let (_, changes, _) = written.replay(&wider);
     assert_eq!(changes.len(), 3, "{changes:#?}");

@@ -124,7 +124,7 @@ impl Reader<'_> {
         match (form, field) {
             (Form::Many | Form::Numbers, Field::String(value)) => self.add_several(known, form, &[value]),
             (Form::Many | Form::Numbers, Field::Strings(strings)) | (Form::Numbers, Field::Numbers(strings)) => {
-                self.add_several(known, form, &strings)
+                self.add_several(known, form, &strings);
             }
             (Form::Many, _) => self.wrong_type(name, "a string or an array of strings"),
             (Form::Numbers, Field::Number(number)) => self.add_several(known, form, &[number]),
