@@ -105,10 +105,7 @@ impl<'a> Target<'a> {
             let segments = Segments::of(path);
             segments.is_under_messages()
                 || Operation::on_path(&segments).any(&guards)
-                || beside_bulk(None, path, &guards, |tail, rest| {
-                    has_tail(tail) || has_empty_segment(tail, rest)
-                })
-                .is_some()
+                || beside_bulk(None, path, &guards).is_some()
         })
     }
 
@@ -120,24 +117,16 @@ impl<'a> Target<'a> {
                 let segments = Segments::of(path);
                 (verb == Verb::Delete && segments.is_under_messages())
                     || Operation::on_path(&segments).any(&guards)
-                    || beside_bulk(Some(verb), path, &guards, |tail, rest| {
-                        has_tail(tail) || has_empty_segment(tail, rest)
-                    })
-                    .is_some()
+                    || beside_bulk(Some(verb), path, &guards).is_some()
             });
             return reaches.then_some(Ambiguity::Odd(oddity));
         }
-        let found = |holds: fn(&[u8], &[u8]) -> bool| {
-            let mut found = None;
-            self.any_reading(|path| {
-                found = beside_bulk(Some(verb), path, &guards, holds);
-                found.is_some()
-            });
-            found
-        };
-        found(|tail, _| has_tail(tail))
-            .map(Ambiguity::Trailing)
-            .or_else(|| found(has_empty_segment).map(Ambiguity::EmptySegment))
+        let mut found = None;
+        self.any_reading(|path| {
+            found = beside_bulk(Some(verb), path, &guards);
+            found.is_some()
+        });
+        found
     }
 
     /// Whether some reading of the path makes QStash call destinations of the caller's choice: with this method, or with
@@ -162,22 +151,21 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The bulk operation of this method, or of any, that a path leads past, where what stands behind its last name in the same segment,
-/// and behind that segment, is of this kind. A bulk cancel of messages counts whatever the policy says of it.
-fn beside_bulk(
-    verb: Option<Verb>,
-    path: &[u8],
-    guards: impl Fn(Operation) -> bool,
-    holds: impl Fn(&[u8], &[u8]) -> bool,
-) -> Option<BulkPath> {
-    let mut of_verb = BulkPath::ALL
-        .iter()
-        .filter(|bulk| verb.is_none_or(|verb| bulk.verb == verb));
-    let beside = of_verb.find(|bulk| {
-        behind(path, bulk.names).is_some_and(|(tail, rest)| holds(tail, rest))
-            && (bulk.operation == Operation::MessagesBulkCancel || guards(bulk.operation))
-    });
-    beside.copied()
+/// How a path leads past a guarded bulk operation of this method, or of any, such that a server may take it for the
+/// operation itself. A bulk cancel of messages counts whatever the policy says of it.
+fn beside_bulk(verb: Option<Verb>, path: &[u8], guards: impl Fn(Operation) -> bool) -> Option<Ambiguity> {
+    let of_verb = |bulk: &&BulkPath| verb.is_none_or(|verb| bulk.verb == verb);
+    BulkPath::ALL.iter().filter(of_verb).find_map(|bulk| {
+        let (tail, rest) = behind(path, bulk.names)?;
+        let ambiguity = if has_tail(tail) {
+            Ambiguity::Trailing(*bulk)
+        } else if has_empty_segment(tail, rest) {
+            Ambiguity::EmptySegment(*bulk)
+        } else {
+            return None;
+        };
+        (bulk.operation == Operation::MessagesBulkCancel || guards(bulk.operation)).then_some(ambiguity)
+    })
 }
 
 /// Whether what stands behind a name is nothing that an identifier goes on with.

@@ -505,6 +505,32 @@ fn bounds_of_the_policy_are_theirs_too() {
     assert!(said.contains("allowed: label, messageId."), "{said}");
 }
 
+/// Records show the values of their parameters, and no others; user info goes out of URLs.
+#[test]
+fn targets_are_recorded_by_their_own_names() {
+    for (sister, query, shown) in [
+        (&SISTERS[0], "dlqIds=a&upstash-x=secret", "dlqIds=a&upstash-x=***"),
+        (
+            &SISTERS[1],
+            "messageId=m&responseStatus=503&cursor=c&x=secret",
+            "messageId=m&responseStatus=503&cursor=c&x=***",
+        ),
+        (
+            &SISTERS[4],
+            "workflowUrl=https://user:secret@a.test/w&workflowUrlExactMatch=true&x=secret",
+            "workflowUrl=https://a.test/w&workflowUrlExactMatch=true&x=***",
+        ),
+    ] {
+        let (upstream, guard) = sister.start("");
+        assert_eq!(sister.ask(&guard, query, "").status(), 403);
+        upstream.assert_untouched();
+        let record = guard.records_of("denied").remove(0);
+        assert_eq!(record["target"], format!("{}?{shown}", sister.path));
+        let trail = std::fs::read_to_string(guard.trail_path()).expect("the trail");
+        assert!(!trail.contains("secret@") && !trail.contains("=secret"), "{trail}");
+    }
+}
+
 /// Beside it, operations that are not guarded pass unread.
 #[test]
 fn the_single_forms_pass() {

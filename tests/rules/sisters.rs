@@ -115,3 +115,31 @@ fn what_no_operation_of_a_rule_has_is_warned_of_or_refused() {
         "    - {name: a, operations: [dlq.bulk_retry], when: 'cancel.filters.messageId[0] == \"x\"', deny: x}\n";
     assert!(faults(GUARDED, raises).contains("the condition fails for dlq.bulk_retry of kind"));
 }
+
+/// `explain` reads them as the guard does.
+#[test]
+fn they_are_explained() {
+    let folder = crate::support::Folder::new();
+    let config = folder.write(
+        "guard.yaml",
+        &with(GUARDED, "    - {name: a, callers: [ops-*], allow: true}\n"),
+    );
+    let explain = |method: &str, target: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_qstash-guard"))
+            .args(["explain", "--json", "-X", method, target, "--config"])
+            .arg(&config)
+            .output()
+            .unwrap();
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), said)
+    };
+    let (code, said) = explain("DELETE", "/v2/workflows/runs?workflowUrl=https://a.test&count=5");
+    assert_eq!((code, &said["code"]), (Some(3), &"unfiltered_cancel".into()));
+    assert_eq!(said["operation"], "workflows.bulk_cancel");
+    assert_eq!(said["selection"]["kind"], "all");
+    let target = "/v2/dlq/retry?label=a&count=5";
+    let (code, said) = explain("POST", target);
+    assert_eq!((code, &said["decision"]), (Some(0), &"allow".into()), "{said}");
+    assert_eq!(said["forwarded_target"], target);
+    assert_eq!(said["selection"]["filters"], serde_json::json!({"label": ["a"]}));
+}
