@@ -96,6 +96,24 @@ fn rules_cost_nothing_where_none_names_the_operation() {
     }
 }
 
+#[test]
+fn guarding_every_bulk_operation_costs_what_passes_nothing() {
+    let yaml = "policy: {operations: {\"*.bulk_*\": guard}}\n";
+    let loaded = config::compile("guard.yaml", yaml, &|_| None).unwrap_or_else(|faults| panic!("{faults}"));
+    let policy = loaded.settings.policy;
+    for (method, path) in [
+        ("POST", "/v2/publish/https://example.com//a%20b/c%2Fd/../e"),
+        ("DELETE", "/v2/messages/msg_26hZCxZCuWyyTWPmSVBrNB882AGpF"),
+        ("DELETE", "/v2/dlq/1725323658779-0"),
+        ("POST", "/v2/dlq/retry/1725323658779-0"),
+        ("DELETE", "/v2/workflows/runs/wfr_1"),
+        ("POST", "/v2/workflows/dlq/resume/1725323658779-0"),
+        ("GET", "/v2/dlq"),
+    ] {
+        assert_eq!(to_route_under(&policy, method, path), 0, "{method} {path}");
+    }
+}
+
 /// What a cancel allocates, beyond what it does without any rule.
 fn to_try_rules(policy: &Policy) -> u64 {
     let nobody = nobody();

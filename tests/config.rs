@@ -330,7 +330,7 @@ mod policy {
         unknown_operation: "policy:\n  operations:\n    message.bulk_cancel: deny\n    queues.drop: deny\n    \"dql.*\": deny\n    everything: deny\n";
         treatments: "policy:\n  operations:\n    keys.rotate: dney\n    queues.delete: yes\n    \"dlq.bulk_*\": [deny]\n    logs.list:\n";
         misspelt_globs: "policy:\n  operations:\n    \"message.*\": deny\n    \"*.drop\": deny\n";
-        unguardable_operation: "policy:\n  operations:\n    dlq.bulk_delete: guard\n";
+        unguardable_operation: "policy:\n  operations:\n    keys.rotate: guard\n    \"dlq.*\": guard\n    \"*.bulk_*\": guard\n";
         operations_as_a_list: "policy:\n  operations: [keys.rotate]\n";
         unknown_filter: "policy:\n  bulk_cancel:\n    narrowing_filters: [queueNames, fromDate]\n    extra_parameters: [count]\n";
         not_available: "policy:\n  bulk_cancel: {cap_enforced_by: qstash, on_missing_cap: apply_max_count}\n";

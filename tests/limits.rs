@@ -99,6 +99,27 @@ fn the_defaults_limit_cancels() {
 }
 
 #[test]
+fn messages_of_other_bulk_operations_are_charged_alike() {
+    let (upstream, guard) = start(
+        "policy: {operations: {dlq.bulk_delete: guard, dlq.bulk_retry: guard}}\n\
+         rate_limits: [{name: dead, applies_to: [\"dlq.bulk_*\"], per: caller, unit: messages, rate: 1/h, burst: 50}]\n",
+    );
+    let ask = |method: &str, target: &str| request(guard.address, method, target, &[ALICE], b"");
+    assert_passed(&ask("DELETE", "/v2/dlq?label=a&count=40"));
+    assert_passed(&ask("POST", "/v2/dlq/retry?dlqIds=a,b,c"));
+    assert_limited(&ask("DELETE", "/v2/dlq?label=a&count=8"), "dead");
+    assert_limited(&ask("POST", "/v2/dlq/retry?label=a&count=8"), "dead");
+    assert_passed(&ask("DELETE", "/v2/dlq?label=a&count=7"));
+    // The cancel is another matter.
+    assert_passed(&cancel(&guard, ALICE, 50));
+    assert_eq!(upstream.requests().len(), 4);
+    // A request that could never pass.
+    let before = guard.records().len();
+    let answer = ask("DELETE", "/v2/dlq?label=a&count=51");
+    assert_denied(&guard, before, &answer, 403, &["count_over_budget"]);
+}
+
+#[test]
 fn messages_are_charged_by_count_and_by_ids() {
     let (upstream, guard) = start(
         "policy: {bulk_cancel: {require_cap: false}}\n\

@@ -122,7 +122,7 @@ fn settings(mut root: Section<'_>) -> Settings {
     let callers = callers::compile(root.get("callers"), &mode);
     let certificates = listen.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     let mut policy = policy::compile(root.section("policy"), &upstream.origin, callers, certificates);
-    let limits = limits::compile(root.get("rate_limits"));
+    let limits = limits::compile(root.get("rate_limits"), &policy.operations);
     let store = limits::store(root.section("rate_limit_store"));
     let audit = audit::compile(root.section("audit"));
     let resources = server::resources(root.section("resources"));

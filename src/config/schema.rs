@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::keys::{self, Key, Takes};
 use super::locate::BUILT_IN;
 use crate::qstash::operation::Operation;
+use crate::qstash::parameters::BULK;
 use crate::qstash::selection::{Parameters, TOKEN_PARAMETER};
 
 /// What editors read best: <https://json-schema.org/draft-07>.
@@ -240,7 +241,7 @@ fn treatments(definitions: &mut Map<String, Value>) -> Value {
     let properties: Map<String, Value> = Operation::ALL
         .iter()
         .map(|operation| {
-            let is_guardable = keys::policy::GUARDABLE.contains(operation);
+            let is_guardable = BULK.contains(operation);
             let schema = if is_guardable { &guardable } else { &other };
             (operation.as_str().to_owned(), schema.clone())
         })

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::audit::Outcome;
+use crate::qstash::operation::Operation;
 use crate::upstream::{decoded, whole_number};
 
 /// As far as an answer was understood.
@@ -10,7 +11,7 @@ use crate::upstream::{decoded, whole_number};
 pub(crate) struct Answered {
     /// The status, also where the body broke off.
     pub(crate) status: Option<u16>,
-    /// `cancelled`: how many messages it took, or will.
+    /// How many messages it took, or will: `cancelled`, or what an operation of its own has in its place.
     pub(crate) cancelled: Option<u64>,
     /// `actionId`: the bulk action that goes on.
     pub(crate) action_id: Option<String>,
@@ -31,21 +32,47 @@ pub(crate) struct Part {
     pub(crate) sent: u64,
 }
 
-/// Reads an answer's body, plain or compressed as its Content-Encoding says (RFC 9110 section 8.4.1). What cannot be
-/// read says nothing; decompression stops at [`MOST`] bytes.
+/// Reads the answer to a bulk cancel, as [`read_of`] does.
 pub(crate) fn read(body: &[u8], coding: Option<&[u8]>) -> Answered {
-    let answer = decoded(body, coding, MOST).and_then(|plain| serde_json::from_slice::<Value>(&plain).ok());
+    read_of(Operation::MessagesBulkCancel, body, coding)
+}
+
+/// Reads an answer's body, plain or compressed as its Content-Encoding says (RFC 9110 section 8.4.1). What cannot be
+/// read says nothing; decompression stops at [`most`] bytes.
+pub(crate) fn read_of(operation: Operation, body: &[u8], coding: Option<&[u8]>) -> Answered {
+    let answer = decoded(body, coding, most(operation)).and_then(|plain| serde_json::from_slice::<Value>(&plain).ok());
     let answer = answer.unwrap_or_default();
     // Each field by itself: one that is odd hides no other.
     let id = answer["actionId"].as_str();
     Answered {
-        cancelled: whole_number(&answer["cancelled"]),
+        cancelled: number(operation, &answer),
         action_id: id.filter(|id| !id.is_empty() && id.len() <= MOST_ID).map(str::to_owned),
         ..Answered::default()
     }
 }
 
-/// The most bytes of an answer that are read, compressed and not.
+/// How many messages an answer says were taken (QStash API: Bulk cancel, Bulk delete DLQ, Bulk retry DLQ; Workflow API:
+/// Bulk resume, Bulk restart). What is sent again is listed, one entry for each.
+fn number(operation: Operation, answer: &Value) -> Option<u64> {
+    let entries = |name: &str| answer[name].as_array().map(|entries| entries.len() as u64);
+    match operation {
+        Operation::DlqBulkDelete | Operation::WorkflowsDlqBulkDelete => whole_number(&answer["deleted"]),
+        Operation::DlqBulkRetry => entries("responses"),
+        Operation::WorkflowsDlqBulkResume | Operation::WorkflowsDlqBulkRestart => entries("workflowRuns"),
+        _ => whole_number(&answer["cancelled"]),
+    }
+}
+
+/// The most bytes of an operation's answer that are read, compressed and not: those that list have room for as many
+/// entries as one call can have ids.
+pub(crate) const fn most(operation: Operation) -> usize {
+    match operation {
+        Operation::DlqBulkRetry | Operation::WorkflowsDlqBulkResume | Operation::WorkflowsDlqBulkRestart => 8 * MOST,
+        _ => MOST,
+    }
+}
+
+/// The most bytes of an answer that is a number.
 pub(crate) const MOST: usize = 64 * 1024;
 /// The longest id of a bulk action that is believed.
 const MOST_ID: usize = 256;
@@ -100,6 +127,25 @@ mod tests {
             of(br#"{"cancelled": "x", "actionId": "ba_1"}"#),
             (None, Some("ba_1".into()))
         );
+    }
+
+    #[test]
+    fn each_operation_has_its_number_in_a_field_of_its_own() {
+        let body =
+            br#"{"cancelled": 1, "deleted": 2, "responses": [{}, [{}, {}], {}], "workflowRuns": [{}, {}, {}, {}],
+            "cursor": "c"}"#;
+        for (operation, number) in [
+            (Operation::MessagesBulkCancel, 1),
+            (Operation::WorkflowsBulkCancel, 1),
+            (Operation::DlqBulkDelete, 2),
+            (Operation::WorkflowsDlqBulkDelete, 2),
+            (Operation::DlqBulkRetry, 3),
+            (Operation::WorkflowsDlqBulkResume, 4),
+            (Operation::WorkflowsDlqBulkRestart, 4),
+        ] {
+            assert_eq!(read_of(operation, body, None).cancelled, Some(number), "{operation}");
+            assert_eq!(read_of(operation, br#"{"cursor": "c"}"#, None).cancelled, None);
+        }
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl AuditCancelLayer {
                 return Reply::failed(Some(request_id), operation, refusal);
             };
             let mut reply = reply;
-            let (mut answered, body, broken) = collect(&mut reply).await;
+            let (mut answered, body, broken) = collect(operation, &mut reply).await;
             if broken {
                 let refusal = Refusal::new(Code::UpstreamFailed, BROKE_OFF);
                 reply = Reply::failed(Some(request_id), operation, refusal);
@@ -300,8 +300,11 @@ fn overrun(origin: &Origin, operation: Operation, selected: Option<&Selected>) -
     let selected = selected?;
     // What was listed goes by ids in the query, and does not rest on `count`.
     let violation = match selected.listed {
-        Some(_) => overrun.violation_of(Cap::Listed)?,
-        None => origin.snapshot.policy.overrun_violation(overrun, &selected.selection)?,
+        Some(_) => overrun.violation_of(operation, Cap::Listed)?,
+        None => origin
+            .snapshot
+            .policy
+            .overrun_violation(operation, overrun, &selected.selection)?,
     };
     Refusal::of(vec![violation])
 }

@@ -12,11 +12,12 @@ use http_body::{Body, Frame};
 use super::answer::{self, Answered};
 use super::body::ReplyBody;
 use super::exchange::Reply;
+use crate::qstash::operation::Operation;
 use crate::upstream::{BodyFault, Download};
 
 /// Reads the answer's body as far as it is worth recording. Gives what it says, the body again, and whether it broke
 /// off.
-pub(super) async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, bool) {
+pub(super) async fn collect(operation: Operation, reply: &mut Reply) -> (Answered, Option<ReplyBody>, bool) {
     if let Some(answered) = reply.answered.take() {
         return (*answered, None, false);
     }
@@ -31,7 +32,7 @@ pub(super) async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, 
     let mut frames = VecDeque::new();
     let mut text = Vec::new();
     let broken = loop {
-        if text.len() > answer::MOST {
+        if text.len() > answer::most(operation) {
             let answered = Answered {
                 status,
                 ..Answered::default()
@@ -61,7 +62,7 @@ pub(super) async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, 
     let answered = if broken {
         Answered::default()
     } else {
-        answer::read(&text, coding)
+        answer::read_of(operation, &text, coding)
     };
     (
         Answered { status, ..answered },

@@ -83,7 +83,7 @@ where
                     Ok(bytes) => {
                         let encoded = head.headers.contains_key(CONTENT_ENCODING);
                         let query = head.uri.query().map(str::as_bytes);
-                        let reading = selection::read(&policy.bulk_cancel.parameters, query, &bytes, encoded);
+                        let reading = selection::read(&policy.parameters(operation), query, &bytes, encoded);
                         let ruling = judge(operation, &head, &origin, Some(&reading), violations);
                         let selected = ruling.kind.map(|kind| Selected {
                             selection: reading.selection,
@@ -173,7 +173,7 @@ async fn read_body(mut body: Incoming, settings: &EnforceLayer) -> Result<Bytes,
                 Violation::new(
                     Code::BodyTooLarge,
                     format!(
-                        "The body of a bulk cancel is read up to {most} bytes; put the parameters in the query, or send fewer ids."
+                        "The body of a bulk request is read up to {most} bytes; put the parameters in the query, or send fewer ids."
                     ),
                 )
             }

@@ -125,7 +125,9 @@ impl Guarded {
         }
         let rest = match (cap, snapshot.policy.mode) {
             (None, _) => "they stood in the query; nothing is refused".to_owned(),
-            (Some(cap), Mode::Enforce) => format!("{} are refused until a reload or restart", cap.cancels()),
+            (Some(cap), Mode::Enforce) => {
+                format!("{} are refused until a reload or restart", cap.requests(self.operation))
+            }
             (Some(_), Mode::Monitor) => "mode monitor: nothing is refused".to_owned(),
         };
         let so_far = part.map_or_else(String::new, |part| {
@@ -139,7 +141,7 @@ impl Guarded {
         let detail = format!("{bound} allowed {allowed} messages and {went} went{so_far}; {rest}");
         tell.metrics.cap_overrun();
         let (operation, request_id, caller) = (self.operation, self.request_id, &self.caller);
-        tracing::warn!(%operation, %request_id, caller, allowed, went, "QStash cancelled more than was allowed: {detail}");
+        tracing::warn!(%operation, %request_id, caller, allowed, went, "QStash took more than was allowed: {detail}");
         let record = Record {
             selection: Some(selected.to_record(SelectionRecord::IDS_OF_A_DENIAL)),
             cancelled: said.cancelled,

@@ -2,25 +2,38 @@
 
 use super::refusal::{Code, Violation};
 use super::settings::{BulkCancel, MAX_MESSAGE_IDS};
-use crate::qstash::selection::{Kind, Selection};
+use super::wording::Wording;
+use crate::qstash::narrowing;
+use crate::qstash::operation::Operation;
+use crate::qstash::selection::{EXACT_MATCH, Kind, Parameters, Selection};
 
 /// What a selection violates, in the order of the table. A missing cap is none where it is filled.
-pub(super) fn out_of_bounds(rules: &BulkCancel, selection: &Selection, fills_missing_caps: bool) -> Vec<Violation> {
-    let kind = rules.kind(selection);
+pub(super) fn out_of_bounds(
+    rules: &BulkCancel,
+    operation: Operation,
+    selection: &Selection,
+    fills_missing_caps: bool,
+) -> Vec<Violation> {
+    let kind = rules.kind(operation, selection);
+    let (parameters, wording) = (rules.parameters(operation), Wording::of(operation));
     let mut found = Vec::new();
     if kind == Kind::All && rules.require_filter {
-        found.push(Violation::new(Code::UnfilteredCancel, unfiltered(rules, selection)));
+        let message = unfiltered(rules, operation, &parameters, selection);
+        found.push(Violation::new(Code::UnfilteredCancel, message));
     }
     if let Some(allowed) = &rules.allowed_filters {
         let refused: Vec<String> = selection
             .filters
             .iter()
-            .filter(|(name, _)| !allowed.contains(name))
+            // How a URL is matched selects nothing by itself.
+            .filter(|(name, _)| !allowed.contains(name) && name != EXACT_MATCH)
             .map(|(name, _)| format!("`{name}`"))
             .collect();
         if !refused.is_empty() {
+            let has = |name: &&str| parameters.filters.contains(name);
+            let allowed: Vec<&str> = allowed.iter().map(String::as_str).filter(has).collect();
             let allowed = if allowed.is_empty() {
-                "none; cancel by messageIds".to_owned()
+                format!("none; {} by {}", wording.verb, parameters.ids)
             } else {
                 allowed.join(", ")
             };
@@ -37,8 +50,8 @@ pub(super) fn out_of_bounds(rules: &BulkCancel, selection: &Selection, fills_mis
         None if kind != Kind::Ids && rules.require_cap && !fills_missing_caps => found.push(Violation::new(
             Code::UncappedCancel,
             format!(
-                "The cancel has no cap: it takes every message that matches; add count=N with N at most {}.",
-                rules.max_count
+                "The {} has no cap: {}; add count=N with N at most {}.",
+                wording.verb, wording.uncapped, rules.max_count
             ),
         )),
         Some(count) if count > rules.max_count => {
@@ -51,8 +64,8 @@ pub(super) fn out_of_bounds(rules: &BulkCancel, selection: &Selection, fills_mis
             found.push(Violation::new(
                 Code::CountOverCap,
                 format!(
-                    "{asked} is over the cap of {0}; use count={0} at most, or cancel in steps.",
-                    rules.max_count
+                    "{asked} is over the cap of {0}; use count={0} at most, or {1} in steps.",
+                    rules.max_count, wording.verb
                 ),
             ));
         }
@@ -63,15 +76,17 @@ pub(super) fn out_of_bounds(rules: &BulkCancel, selection: &Selection, fills_mis
         found.push(Violation::new(
             Code::TooManyMessageIds,
             format!(
-                "The cancel lists {} message ids, the most is {most}; send them in chunks.",
-                selection.ids.len()
+                "The {} lists {} {}, the most is {most}; send them in chunks.",
+                wording.verb,
+                selection.ids.len(),
+                wording.ids
             ),
         ));
     }
     found
 }
 
-fn unfiltered(rules: &BulkCancel, selection: &Selection) -> String {
+fn unfiltered(rules: &BulkCancel, operation: Operation, parameters: &Parameters, selection: &Selection) -> String {
     let mut there = Vec::new();
     let mut weak: Vec<&str> = selection.filters.iter().map(|(name, _)| name.as_str()).collect();
     weak.extend(selection.from_date.map(|_| "fromDate"));
@@ -97,11 +112,26 @@ fn unfiltered(rules: &BulkCancel, selection: &Selection) -> String {
     } else {
         format!(" ({})", there.join("; "))
     };
-    let narrowing: Vec<&str> = rules.narrowing_filters.iter().map(String::as_str).collect();
+    let of_policy = rules.narrowing_filters.iter().map(String::as_str);
+    let of_table = parameters
+        .filters
+        .iter()
+        .copied()
+        .filter(|name| narrowing::may_narrow(name));
+    let narrowing: Vec<&str> = match operation {
+        Operation::MessagesBulkCancel => of_policy.collect(),
+        _ => of_table.collect(),
+    };
+    // A URL that was given and narrows nothing is a prefix of too much.
+    let prefix = if weak.contains(&"workflowUrl") {
+        " (workflowUrl is a prefix: name a path too, or add workflowUrlExactMatch=true)"
+    } else {
+        ""
+    };
     format!(
-        "This would cancel every pending message of the account, and there is no undo{there}; \
-         add {} or one of {}.",
-        rules.parameters.ids,
+        "This would {}{there}; add {} or one of {}{prefix}.",
+        Wording::of(operation).to_all,
+        parameters.ids,
         narrowing.join(", ")
     )
 }

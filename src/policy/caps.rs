@@ -1,6 +1,9 @@
 //! What bounds a bulk cancel only as far as QStash honours it, and what was seen not to be honoured.
 
 use super::refusal::{Code, Violation};
+use super::wording::Wording;
+use crate::qstash::operation::Operation;
+use crate::qstash::parameters::Parameters;
 use crate::qstash::selection::Selection;
 
 /// A bound that QStash has to keep. Ids in a query are none: they say exactly what goes.
@@ -25,11 +28,12 @@ impl Cap {
         }
     }
 
-    /// The cancels that rest on it.
-    pub const fn cancels(self) -> &'static str {
+    /// The requests that rest on it: `cancels by filter`.
+    pub fn requests(self, operation: Operation) -> String {
+        let plural = Wording::of(operation).plural;
         match self {
-            Cap::Count | Cap::Listed => "cancels by filter",
-            Cap::IdsInBody => "cancels by ids in a body",
+            Cap::Count | Cap::Listed => format!("{plural} by filter"),
+            Cap::IdsInBody => format!("{plural} by ids in a body"),
         }
     }
 }
@@ -57,36 +61,53 @@ impl Overrun {
 
     /// What a selection violates by resting on a cap that was overrun. No rule lifts it: it tells of the upstream, and
     /// a rule that allows may itself rest on `count`.
-    pub fn violation(self, selection: &Selection) -> Option<Violation> {
-        self.violation_of(Cap::of(selection)?)
+    pub fn violation(self, operation: Operation, selection: &Selection) -> Option<Violation> {
+        self.violation_of(operation, Cap::of(selection)?)
     }
 
     /// The same for one cap.
-    pub fn violation_of(self, cap: Cap) -> Option<Violation> {
+    pub fn violation_of(self, operation: Operation, cap: Cap) -> Option<Violation> {
         if !self.concerns(cap) {
             return None;
         }
-        let ids = "send messageIds in the query";
-        let message = match cap {
-            Cap::Count => format!(
-                "QStash has cancelled more than `count` allowed, so {} are refused until the guard is reloaded or \
-                 restarted; {ids}.",
-                cap.cancels()
-            ),
-            Cap::IdsInBody => format!(
-                "QStash has cancelled more than the ids in a body, so {} are refused until the guard is reloaded or \
-                 restarted; {ids}.",
-                cap.cancels()
-            ),
-            Cap::Listed => format!(
-                "QStash has cancelled more than the ids that the guard sent for a filter, so {} are refused until the guard \
-                 is reloaded or restarted; find out why, and cancel one message at a time meanwhile: DELETE \
-                 /v2/messages/ID.",
-                cap.cancels()
-            ),
+        let more_than = match cap {
+            Cap::Count => "`count` allowed",
+            Cap::IdsInBody => "the ids in a body",
+            Cap::Listed => "the ids that the guard sent for a filter",
         };
+        let instead = match cap {
+            Cap::Count | Cap::IdsInBody => instead(operation),
+            Cap::Listed => {
+                "find out why, and cancel one message at a time meanwhile: DELETE /v2/messages/ID".to_owned()
+            }
+        };
+        let message = format!(
+            "QStash has {} more than {more_than}, so {} are refused until the guard is reloaded or restarted; {}.",
+            Wording::of(operation).done,
+            cap.requests(operation),
+            instead,
+        );
         Some(Violation::new(Code::CapNotHonoured, message))
     }
+}
+
+/// The violation of a request by filter whose cap nobody enforces, neither QStash nor the guard.
+pub(super) fn unenforceable(operation: Operation) -> Violation {
+    Violation::new(
+        Code::CapNotHonoured,
+        format!(
+            "QStash ignores `count` in {}, and the guard has no listing by which to cap it, so {} are refused; {}.",
+            Wording::of(operation).name,
+            Cap::Count.requests(operation),
+            instead(operation),
+        ),
+    )
+}
+
+/// What goes on in the place of what is refused.
+fn instead(operation: Operation) -> String {
+    let ids = Parameters::of(operation, &[]).map_or("ids", |parameters| parameters.ids);
+    format!("send {ids} in the query")
 }
 
 #[cfg(test)]
@@ -102,7 +123,8 @@ mod tests {
             ..Selection::default()
         };
         let closed = |overrun: Overrun| {
-            [&by_filter, &with_ids(true), &with_ids(false)].map(|selection| overrun.violation(selection).is_some())
+            [&by_filter, &with_ids(true), &with_ids(false)]
+                .map(|selection| overrun.violation(Operation::MessagesBulkCancel, selection).is_some())
         };
         let (count, ids_in_body) = (true, true);
         assert_eq!(closed(Overrun::default()), [false, false, false]);
@@ -132,6 +154,11 @@ mod tests {
             ..Overrun::default()
         };
         assert_eq!(closed(listed), [false, false, false]);
-        assert!(listed.violation_of(Cap::Listed).is_some() && both.violation_of(Cap::Listed).is_none());
+        assert!(
+            listed
+                .violation_of(Operation::MessagesBulkCancel, Cap::Listed)
+                .is_some()
+                && both.violation_of(Operation::MessagesBulkCancel, Cap::Listed).is_none()
+        );
     }
 }

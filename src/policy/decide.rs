@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::callers::Caller;
-use super::caps::{Cap, Overrun};
+use super::caps::{Cap, Overrun, unenforceable};
 use super::guarded_cap::GuardedCap;
 use super::nearest::nearest;
 use super::permit::Verdict;
@@ -13,8 +13,9 @@ use super::refusal::{Code, Refusal, Violation};
 use super::rules::{Applied, Effect, Facts, Tried};
 use super::ruling::Ruling;
 use super::settings::{BulkCancel, MAX_MESSAGE_IDS, Policy};
+use super::wording::Wording;
 use crate::qstash::operation::Operation;
-use crate::qstash::selection::{Kind, Reading, Selection, quoted_parameter};
+use crate::qstash::selection::{Kind, Parameters, Reading, Selection, quoted_parameter};
 
 /// Who asks, from where and when.
 #[derive(Clone, Copy, Debug)]
@@ -56,14 +57,16 @@ pub fn decide(
 ) -> Ruling {
     let table = &policy.bulk_cancel;
     let mut found = earlier;
-    let kind = reading.map(|reading| table.kind(&reading.selection));
+    let kind = reading.map(|reading| table.kind(asked.operation, &reading.selection));
     if let Some(reading) = reading {
         if let Some(fault) = &reading.unsupported {
             found.push(Violation::new(Code::UnsupportedBody, fault));
         } else {
             let ambiguous = |message| Violation::new(Code::AmbiguousRequest, message);
             found.extend(reading.ambiguities.iter().map(ambiguous));
-            found.extend(reading.unknown.iter().map(|name| unknown_parameter(table, name)));
+            let parameters = policy.parameters(asked.operation);
+            let unknown = |name: &String| unknown_parameter(asked.operation, &parameters, name);
+            found.extend(reading.unknown.iter().map(unknown));
         }
         if reading.unsupported.is_some() || !reading.ambiguities.is_empty() {
             let verdict = Verdict::of(policy.mode, Refusal::of(found));
@@ -78,7 +81,7 @@ pub fn decide(
         asked,
         selection,
         kind,
-        fills_missing_caps: policy.fills_missing_caps(),
+        fills_missing_caps: policy.fills_missing_caps(asked.operation),
     };
     let applied = if selection.is_some_and(|selection| selection.ids.len() > MAX_MESSAGE_IDS) {
         Applied::default()
@@ -93,6 +96,7 @@ pub fn decide(
     let violations = effect.violations(&facts);
     let limits = if let Effect::Limits(own) = effect { own } else { table };
     let is_bounded = matches!(effect, Effect::Limits(_));
+    let is_allowed = matches!(effect, Effect::Allow);
     let cap = selection.and_then(|selection| cap(policy, asked.operation, limits, is_bounded, selection));
     // A rule is named in a refusal that it has a part in; a typo in a parameter is refused under every rule.
     let refused_by = rule.clone().filter(|_| !violations.is_empty());
@@ -103,13 +107,13 @@ pub fn decide(
     }
     // Where the guard enforces the cap, nothing rests on `count`.
     found.extend(match cap {
-        Some(_) => asked.overrun.violation_of(Cap::Listed),
-        None => selection.and_then(|selection| policy.overrun_violation(asked.overrun, selection)),
+        Some(_) => asked.overrun.violation_of(asked.operation, Cap::Listed),
+        None => selection.and_then(|selection| rests_on_nothing(policy, asked, is_allowed, selection)),
     });
     let refusal = Refusal::of(found).map(|refusal| refusal.by_rule(refused_by));
     Ruling {
         verdict: Verdict::of(policy.mode, refusal),
-        kind: selection.map(|selection| limits.kind(selection)),
+        kind: selection.map(|selection| limits.kind(asked.operation, selection)),
         cap,
         rule,
         rehearsed: applied.rehearsed,
@@ -125,15 +129,25 @@ fn cap(
     is_bounded: bool,
     selection: &Selection,
 ) -> Option<GuardedCap> {
-    if operation != Operation::MessagesBulkCancel || !policy.enforces_caps() || limits.kind(selection) == Kind::Ids {
+    if !policy.enforces_caps(operation) || limits.kind(operation, selection) == Kind::Ids {
         return None;
     }
-    let fills = is_bounded && limits.require_cap && policy.fills_missing_caps();
+    let fills = is_bounded && limits.require_cap && policy.fills_missing_caps(operation);
     let count = selection.count.or(fills.then_some(limits.max_count))?;
     Some(GuardedCap {
         count,
         max_message_ids: limits.max_message_ids.min(MAX_MESSAGE_IDS),
     })
+}
+
+/// The violation of a request whose cap nobody keeps: QStash was seen not to, or does not and the guard cannot. Only what a
+/// rule lets through without any cap rests on none.
+fn rests_on_nothing(policy: &Policy, asked: &Asked<'_>, is_allowed: bool, selection: &Selection) -> Option<Violation> {
+    let is_uncapped = is_allowed && selection.count.is_none();
+    if policy.has_no_cap_for(asked.operation) && selection.ids.is_empty() && !is_uncapped {
+        return Some(unenforceable(asked.operation));
+    }
+    policy.overrun_violation(asked.operation, asked.overrun, selection)
 }
 
 /// The violation of a filter that the guard cannot apply itself; without it, the cancel would take more.
@@ -155,19 +169,24 @@ pub fn malformed_selection(policy: &Policy, violation: Violation, earlier: Vec<V
     Ruling::without_rules(Verdict::of(policy.mode, Refusal::of(found)))
 }
 
-fn unknown_parameter(rules: &BulkCancel, name: &str) -> Violation {
-    let nearest = nearest(name, rules.parameters.names());
+fn unknown_parameter(operation: Operation, parameters: &Parameters, name: &str) -> Violation {
+    let nearest = nearest(name, parameters.names());
+    let has = |filter: &str| parameters.filters.contains(&filter);
     let known = match (name, nearest) {
-        ("messageId", _) => "did you mean `messageIds`, or DELETE /v2/messages/ID for one message?".to_owned(),
-        ("urlGroup", _) => "did you mean `topicName`, QStash's name for a URL group?".to_owned(),
+        ("messageId", _) if operation == Operation::MessagesBulkCancel => {
+            "did you mean `messageIds`, or DELETE /v2/messages/ID for one message?".to_owned()
+        }
+        ("url", _) if has("workflowUrl") => "did you mean `workflowUrl`?".to_owned(),
+        ("urlGroup", _) if has("topicName") => "did you mean `topicName`, QStash's name for a URL group?".to_owned(),
         (_, Some(known)) => format!("did you mean `{known}`?"),
-        (_, None) => format!("known are {}.", rules.parameters.names().collect::<Vec<_>>().join(", ")),
+        (_, None) => format!("known are {}.", parameters.names().collect::<Vec<_>>().join(", ")),
     };
     Violation::new(
         Code::UnknownParameter,
         format!(
-            "{} is no parameter of a bulk cancel, and QStash would ignore it; {known}",
-            quoted_parameter(name)
+            "{} is no parameter of {}, and QStash would ignore it; {known}",
+            quoted_parameter(name),
+            Wording::of(operation).name
         ),
     )
 }

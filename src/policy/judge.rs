@@ -69,8 +69,8 @@ pub fn judge(policy: &Policy, request: &Request<'_>, context: &Context<'_>) -> J
         Route::Judged(verdict) => (None, Ruling::without_rules(verdict)),
         Route::Rules => (None, decide(policy, &asked, None, Vec::new(), Some(&mut rules))),
         Route::Inspect(earlier) => {
-            let parameters = &policy.bulk_cancel.parameters;
-            let reading = selection::read(parameters, request.query, request.body, request.content_encoded);
+            let parameters = policy.parameters(operation);
+            let reading = selection::read(&parameters, request.query, request.body, request.content_encoded);
             let ruling = decide(policy, &asked, Some(&reading), earlier, Some(&mut rules));
             (Some(reading), ruling)
         }

@@ -14,6 +14,7 @@ mod route;
 pub mod rules;
 mod ruling;
 mod settings;
+mod wording;
 
 pub use callers::{Caller, Callers, stands_for_unnamed};
 pub use caps::{Cap, Overrun};

@@ -7,7 +7,9 @@ use super::caps::{Cap, Overrun};
 use super::guarded_cap::{Caps, OnMissingCap};
 use super::refusal::Violation;
 use super::rules::Rules;
+use crate::qstash::narrowing;
 use crate::qstash::operation::Operation;
+use crate::qstash::parameters::BULK;
 use crate::qstash::selection::{Kind, MESSAGE_FILTERS, Parameters, Selection};
 
 /// QStash takes at most this many ids in one call; no policy can allow more.
@@ -18,7 +20,7 @@ pub const MAX_MESSAGE_IDS: usize = 1000;
 pub struct Policy {
     /// Whether violations are refused or only recorded.
     pub mode: Mode,
-    /// What bounds a bulk cancel.
+    /// What bounds a bulk cancel, and every other bulk operation that is guarded.
     pub bulk_cancel: BulkCancel,
     /// Who enforces caps.
     pub caps: Caps,
@@ -47,7 +49,7 @@ pub enum Mode {
     Monitor,
 }
 
-/// The bounds of a bulk cancel.
+/// The bounds of a bulk cancel. All but `narrowing_filters` are those of every other guarded operation too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BulkCancel {
     /// A cancel needs ids or a narrowing filter.
@@ -60,9 +62,9 @@ pub struct BulkCancel {
     pub max_message_ids: usize,
     /// The filters that may be used; `None` for all of them.
     pub allowed_filters: Option<Vec<String>>,
-    /// The filters that make a cancel a filtered one.
+    /// The filters that make a cancel of messages a filtered one.
     pub narrowing_filters: Vec<String>,
-    /// The parameters that are known.
+    /// The parameters of a cancel of messages, and what is known besides of every operation's.
     pub parameters: Parameters,
 }
 
@@ -106,31 +108,55 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Whether the guard itself enforces caps. It does not where it only monitors.
-    pub fn enforces_caps(&self) -> bool {
-        self.mode == Mode::Enforce && self.caps.are_guards(&self.upstream_host)
+    /// Whether the guard itself enforces the caps of an operation: it can list messages alone. It does not where it only
+    /// monitors.
+    pub fn enforces_caps(&self, operation: Operation) -> bool {
+        self.mode == Mode::Enforce && self.would_enforce_caps(operation)
+    }
+
+    fn would_enforce_caps(&self, operation: Operation) -> bool {
+        operation == Operation::MessagesBulkCancel && self.caps.are_guards(&self.upstream_host)
     }
 
     /// The violation of a cancel that rests on a cap which QStash was seen not to honour. A rehearsal where the guard would
     /// enforce caps says nothing of `count`: in earnest it would not rest on QStash.
-    pub fn overrun_violation(&self, overrun: Overrun, selection: &Selection) -> Option<Violation> {
-        let is_rehearsed = self.mode == Mode::Monitor && self.caps.are_guards(&self.upstream_host);
+    pub fn overrun_violation(
+        &self,
+        operation: Operation,
+        overrun: Overrun,
+        selection: &Selection,
+    ) -> Option<Violation> {
+        let is_rehearsed = self.mode == Mode::Monitor && self.would_enforce_caps(operation);
         if is_rehearsed && Cap::of(selection) == Some(Cap::Count) {
             return None;
         }
-        overrun.violation(selection)
+        overrun.violation(operation, selection)
     }
 
-    /// Whether a cancel without `count` gets `max_count` as its cap, where one is asked for.
-    pub fn fills_missing_caps(&self) -> bool {
-        self.caps.on_missing == OnMissingCap::ApplyMaxCount && self.caps.are_guards(&self.upstream_host)
+    /// Whether a cap would be none: QStash ignores the `count` of a cancel of workflow runs as it does that of messages,
+    /// and there is no listing by which the guard could enforce it.
+    pub fn has_no_cap_for(&self, operation: Operation) -> bool {
+        operation == Operation::WorkflowsBulkCancel && self.caps.are_guards(&self.upstream_host)
+    }
+
+    /// Whether a request without `count` gets `max_count` as its cap, where one is asked for.
+    pub fn fills_missing_caps(&self, operation: Operation) -> bool {
+        self.caps.on_missing == OnMissingCap::ApplyMaxCount && self.would_enforce_caps(operation)
+    }
+
+    /// The parameters that are known of a guarded operation.
+    pub fn parameters(&self, operation: Operation) -> Parameters {
+        self.bulk_cancel.parameters(operation)
     }
 }
 
 impl BulkCancel {
-    /// The kind of a selection under this policy.
-    pub fn kind(&self, selection: &Selection) -> Kind {
-        let narrows = |name: &String| self.narrowing_filters.contains(name);
+    /// The kind of a selection of an operation under these bounds.
+    pub fn kind(&self, operation: Operation, selection: &Selection) -> Kind {
+        let narrows = |name: &String| match operation {
+            Operation::MessagesBulkCancel => self.narrowing_filters.contains(name),
+            _ => narrowing::narrows(name, selection),
+        };
         if !selection.ids.is_empty() {
             Kind::Ids
         } else if selection.filters.iter().any(|(name, _)| narrows(name)) {
@@ -138,6 +164,11 @@ impl BulkCancel {
         } else {
             Kind::All
         }
+    }
+
+    /// The parameters that are known of an operation; those of messages, where it has none of its own.
+    pub fn parameters(&self, operation: Operation) -> Parameters {
+        Parameters::of(operation, &self.parameters.extra).unwrap_or_else(|| self.parameters.clone())
     }
 }
 
@@ -161,8 +192,8 @@ pub struct Operations([Treatment; Operation::COUNT]);
 pub enum OperationsFault {
     /// No operation has that name, or matches that glob.
     Unknown,
-    /// The operation cannot be guarded.
-    NotGuardable,
+    /// This one, which it names or stands for, cannot be guarded.
+    NotGuardable(Operation),
 }
 
 impl Operations {
@@ -197,8 +228,9 @@ impl Operations {
                 faults.push((index, OperationsFault::Unknown));
                 continue;
             }
-            if treatment == Treatment::Guard && matching.iter().any(|op| *op != Operation::MessagesBulkCancel) {
-                faults.push((index, OperationsFault::NotGuardable));
+            let unguardable = matching.iter().find(|op| !BULK.contains(op));
+            if let Some(operation) = unguardable.filter(|_| treatment == Treatment::Guard) {
+                faults.push((index, OperationsFault::NotGuardable(*operation)));
                 continue;
             }
             for operation in matching {
@@ -279,9 +311,15 @@ mod tests {
             (Mode::Enforce, CapEnforcedBy::Qstash, true),
         ] {
             (policy.mode, policy.caps.enforced_by) = (mode, enforced_by);
-            let is_told = policy.overrun_violation(overrun, &filter).is_some();
+            let is_told = policy
+                .overrun_violation(Operation::MessagesBulkCancel, overrun, &filter)
+                .is_some();
             assert_eq!(is_told, told, "{mode:?} {enforced_by:?}");
-            assert!(policy.overrun_violation(overrun, &ids).is_some());
+            assert!(
+                policy
+                    .overrun_violation(Operation::MessagesBulkCancel, overrun, &ids)
+                    .is_some()
+            );
         }
     }
 }

@@ -17,6 +17,8 @@ pub enum Field {
     String(String),
     /// An array of strings alone; an empty array too.
     Strings(Vec<String>),
+    /// An array of numbers alone, as their canonical text, and at least one.
+    Numbers(Vec<String>),
     /// Anything else.
     Other,
 }
@@ -104,13 +106,29 @@ impl<'de> Visitor<'de> for FieldVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Field, A::Error> {
         let mut strings = Some(Vec::new());
+        let mut numbers = Some(Vec::new());
         while let Some(item) = seq.next_element::<Field>()? {
-            match (item, &mut strings) {
-                (Field::String(string), Some(strings)) => strings.push(string),
-                _ => strings = None,
+            match item {
+                Field::String(string) => {
+                    numbers = None;
+                    if let Some(strings) = &mut strings {
+                        strings.push(string);
+                    }
+                }
+                Field::Number(number) => {
+                    strings = None;
+                    if let Some(numbers) = &mut numbers {
+                        numbers.push(number);
+                    }
+                }
+                _ => (strings, numbers) = (None, None),
             }
         }
-        Ok(strings.map_or(Field::Other, Field::Strings))
+        Ok(match (strings, numbers) {
+            (Some(strings), _) => Field::Strings(strings),
+            (None, Some(numbers)) => Field::Numbers(numbers),
+            (None, None) => Field::Other,
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field, A::Error> {

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::operation::{Operation, Verb};
-use super::target::{Segments, Target, first_segment};
+use super::segments::{Segments, first_segment};
+use super::target::Target;
 
 /// Whether the request is for a destination that is QStash itself: the upstream's host, `qstash.upstash.io` or
 /// `qstash-*.upstash.io`, letter case and a trailing dot ignored, under any reading of the path. Such a message would

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::target::Segments;
+use super::segments::Segments;
 
 macro_rules! operations {
     ($($variant:ident => $name:literal,)*) => {
@@ -149,6 +149,66 @@ impl Operation {
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// Where a bulk operation is, below `/v{n}/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BulkPath {
+    /// The operation.
+    pub operation: Operation,
+    /// Its method.
+    pub verb: Verb,
+    /// The names that lead to it.
+    pub names: &'static [&'static str],
+    /// The same as people write it.
+    pub shown: &'static str,
+}
+
+impl BulkPath {
+    /// That of each.
+    pub const ALL: &'static [BulkPath] = &[
+        bulk(
+            Operation::MessagesBulkCancel,
+            Verb::Delete,
+            &["messages"],
+            "/v2/messages",
+        ),
+        bulk(Operation::DlqBulkDelete, Verb::Delete, &["dlq"], "/v2/dlq"),
+        bulk(Operation::DlqBulkRetry, Verb::Post, &["dlq", "retry"], "/v2/dlq/retry"),
+        bulk(
+            Operation::WorkflowsBulkCancel,
+            Verb::Delete,
+            &["workflows", "runs"],
+            "/v2/workflows/runs",
+        ),
+        bulk(
+            Operation::WorkflowsDlqBulkDelete,
+            Verb::Delete,
+            &["workflows", "dlq"],
+            "/v2/workflows/dlq",
+        ),
+        bulk(
+            Operation::WorkflowsDlqBulkResume,
+            Verb::Post,
+            &["workflows", "dlq", "resume"],
+            "/v2/workflows/dlq/resume",
+        ),
+        bulk(
+            Operation::WorkflowsDlqBulkRestart,
+            Verb::Post,
+            &["workflows", "dlq", "restart"],
+            "/v2/workflows/dlq/restart",
+        ),
+    ];
+}
+
+const fn bulk(operation: Operation, verb: Verb, names: &'static [&'static str], shown: &'static str) -> BulkPath {
+    BulkPath {
+        operation,
+        verb,
+        names,
+        shown,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Form decoders differ: Go's drops a pair with a `;` or a bad escape without a word, others repair it. A pair that
 //! decoders may treat differently is a [`Fault`] here.
 
-use super::target::hex;
+use super::oddity::hex;
 
 /// A decoded pair of a query.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::target::{Target, hex};
+use super::oddity::hex;
+use super::target::Target;
 
 /// A rewritten path.
 pub(super) type Bytes = SmallVec<[u8; 256]>;

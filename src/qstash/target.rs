@@ -13,8 +13,13 @@
 
 use std::borrow::Cow;
 
-use super::operation::{Operation, Verb};
+use super::oddity::scan;
+use super::operation::{BulkPath, Operation, Verb};
 use super::readings::{self, Bytes};
+use super::segments::behind;
+
+pub use super::oddity::Oddity;
+pub use super::segments::{Segments, folded};
 
 /// A path as judged: its canonical segments, and what was odd about its spelling.
 #[derive(Debug)]
@@ -26,49 +31,15 @@ pub struct Target<'a> {
     oddity: Option<Oddity>,
 }
 
-/// What makes servers read a path differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Oddity {
-    /// `.` or `..` as a segment, plain or encoded.
-    DotSegment,
-    /// A `;`, plain or encoded.
-    PathParameter,
-    /// A `\`, plain or encoded.
-    Backslash,
-    /// An encoded `/`, `?` or `#`, or a `?` or `#` that does not end the path.
-    EncodedDelimiter,
-    /// An encoded `%`: a second layer of encoding.
-    DoubleEncoding,
-    /// White space or a control character.
-    ControlCharacter,
-    /// A `%` that two hexadecimal digits do not follow.
-    MalformedEscape,
-}
-
-impl Oddity {
-    /// The oddity in words that follow "the path has".
-    pub const fn describe(self) -> &'static str {
-        match self {
-            Oddity::DotSegment => "a dot segment",
-            Oddity::PathParameter => "a `;`",
-            Oddity::Backslash => "a `\\`",
-            Oddity::EncodedDelimiter => "an encoded `/`, a `?` or a `#`",
-            Oddity::DoubleEncoding => "a second layer of percent-encoding",
-            Oddity::ControlCharacter => "white space or a control character",
-            Oddity::MalformedEscape => "a malformed percent-escape",
-        }
-    }
-}
-
 /// How a path can be read otherwise than the guard reads it; the text of an `ambiguous_request` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ambiguity {
     /// The path has an oddity, and some reading of it leads to what must be judged.
     Odd(Oddity),
-    /// `/v2/messages` is followed by a character that no identifier starts with.
-    Trailing,
+    /// The path of a bulk operation is followed by a character that no identifier starts with.
+    Trailing(BulkPath),
     /// `/v2/messages//id`: one server collapses the slashes, another sees an empty id.
-    EmptySegment,
+    EmptySegment(BulkPath),
 }
 
 impl Ambiguity {
@@ -79,13 +50,13 @@ impl Ambiguity {
                 "The path has {}, which servers read differently; write it plainly, like /v2/messages or /v2/messages/ID.",
                 oddity.describe()
             )),
-            Ambiguity::Trailing => Cow::Borrowed(
-                "Right behind /v2/messages stands a character that may be read as part of it or not; \
-                 write /v2/messages or /v2/messages/ID.",
-            ),
-            Ambiguity::EmptySegment => Cow::Borrowed(
-                "An empty segment follows /v2/messages, as an empty id would leave it; write /v2/messages/ID with one slash.",
-            ),
+            Ambiguity::Trailing(BulkPath { shown, .. }) => Cow::Owned(format!(
+                "Right behind {shown} stands a character that may be read as part of it or not; \
+                 write {shown} or {shown}/ID.",
+            )),
+            Ambiguity::EmptySegment(BulkPath { shown, .. }) => Cow::Owned(format!(
+                "An empty segment follows {shown}, as an empty id would leave it; write {shown}/ID with one slash.",
+            )),
         }
     }
 }
@@ -128,34 +99,34 @@ impl<'a> Target<'a> {
     }
 
     /// Whether some reading of the path leads to an operation for which `guards` holds (whatever the method), or to
-    /// anything under `/v{n}/messages`.
+    /// anything under `/v{n}/messages`, or beside such an operation's path.
     pub fn reaches(&self, guards: impl Fn(Operation) -> bool) -> bool {
         self.any_reading(|path| {
-            let path = Segments::of(path);
-            path.is_under_messages() || Operation::on_path(&path).any(&guards)
+            let segments = Segments::of(path);
+            segments.is_under_messages()
+                || Operation::on_path(&segments).any(&guards)
+                || beside_bulk(None, path, &guards).is_some()
         })
     }
 
     /// Why the request cannot be judged on one reading, if so. `guards` tells which operations the policy guards or
     /// denies: only paths that lead to one of those, or a `DELETE` under `/v{n}/messages`, have to be unambiguous.
     pub fn is_ambiguous(&self, verb: Verb, guards: impl Fn(Operation) -> bool) -> Option<Ambiguity> {
-        let delete = verb == Verb::Delete;
         if let Some(oddity) = self.oddity {
             let reaches = self.any_reading(|path| {
-                let path = Segments::of(path);
-                (delete && (path.is_under_messages() || path.has_messages_with_tail()))
-                    || Operation::on_path(&path).any(&guards)
+                let segments = Segments::of(path);
+                (verb == Verb::Delete && segments.is_under_messages())
+                    || Operation::on_path(&segments).any(&guards)
+                    || beside_bulk(Some(verb), path, &guards).is_some()
             });
             return reaches.then_some(Ambiguity::Odd(oddity));
         }
-        if !delete {
-            None
-        } else if self.any_reading(|path| Segments::of(path).has_messages_with_tail()) {
-            Some(Ambiguity::Trailing)
-        } else {
-            self.any_reading(has_empty_segment_behind_messages)
-                .then_some(Ambiguity::EmptySegment)
-        }
+        let mut found = None;
+        self.any_reading(|path| {
+            found = beside_bulk(Some(verb), path, &guards);
+            found.is_some()
+        });
+        found
     }
 
     /// Whether some reading of the path makes QStash call destinations of the caller's choice: with this method, or with
@@ -180,217 +151,30 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The segments of a path, empty ones left out. Holds the first [`Segments::KEPT`] of them: no operation needs more.
-#[derive(Debug)]
-pub struct Segments<'a> {
-    kept: [&'a [u8]; Segments::KEPT],
-    len: usize,
-}
-
-impl<'a> Segments<'a> {
-    /// How many leading segments are kept.
-    pub const KEPT: usize = 6;
-
-    /// The segments of a path that is taken as it is written, empty ones left out.
-    pub(super) fn of(path: &'a [u8]) -> Self {
-        let mut segments = Segments {
-            kept: [b""; Self::KEPT],
-            len: 0,
-        };
-        for segment in path.split(|&b| b == b'/').filter(|s| !s.is_empty()) {
-            if segments.len < Self::KEPT {
-                segments.kept[segments.len] = segment;
-            }
-            segments.len += 1;
-        }
-        segments
-    }
-
-    /// How many segments the path has.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether the path is `/`.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Whether segment `index` is `name`, letter case ignored.
-    pub fn at(&self, index: usize, name: &str) -> bool {
-        index < self.len && behind_name(self.kept[index], name).is_some_and(<[u8]>::is_empty)
-    }
-
-    /// Whether the path is exactly these segments.
-    pub fn is(&self, names: &[&str]) -> bool {
-        self.len == names.len() && names.iter().enumerate().all(|(index, name)| self.at(index, name))
-    }
-
-    /// Whether the first segment is an API version: `v` and digits.
-    pub fn starts_with_version(&self) -> bool {
-        match self.kept[0] {
-            [b'v' | b'V', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
-            _ => false,
-        }
-    }
-
-    /// Whether the path is `/v{n}/messages` or below it.
-    pub fn is_under_messages(&self) -> bool {
-        self.starts_with_version() && self.at(1, "messages")
-    }
-
-    /// Whether all that the path could lead to is a publish, an enqueue, a trigger or a batch.
-    fn is_under_publishing(&self) -> bool {
-        let publishing = ["publish", "enqueue", "trigger", "batch"];
-        self.starts_with_version() && publishing.iter().any(|name| self.at(1, name))
-    }
-
-    /// Whether the second segment is `messages` and something that is no identifier character right behind it.
-    fn has_messages_with_tail(&self) -> bool {
-        self.starts_with_version()
-            && self.len > 1
-            && behind_name(self.kept[1], "messages")
-                .and_then(<[u8]>::first)
-                .is_some_and(|behind| !is_identifier_byte(*behind))
-    }
-}
-
-/// What stands behind a name that the segment starts with, letter case ignored as Unicode's simple folding does: `ſ` is
-/// an `s` and the Kelvin sign a `k`.
-fn behind_name<'a>(segment: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    if let Some((head, tail)) = segment.split_at_checked(name.len())
-        && head.eq_ignore_ascii_case(name.as_bytes())
-    {
-        return Some(tail);
-    }
-    if segment.is_ascii() {
-        return None;
-    }
-    let mut rest = segment;
-    for wanted in name.bytes() {
-        let (letter, tail) = match rest {
-            [0xc5, 0xbf, tail @ ..] => (b's', tail),
-            [0xe2, 0x84, 0xaa, tail @ ..] => (b'k', tail),
-            [letter, tail @ ..] => (*letter, tail),
-            [] => return None,
-        };
-        if !letter.eq_ignore_ascii_case(&wanted) {
+/// How a path leads past a guarded bulk operation of this method, or of any, such that a server may take it for the
+/// operation itself. A bulk cancel of messages counts whatever the policy says of it.
+fn beside_bulk(verb: Option<Verb>, path: &[u8], guards: impl Fn(Operation) -> bool) -> Option<Ambiguity> {
+    let of_verb = |bulk: &&BulkPath| verb.is_none_or(|verb| bulk.verb == verb);
+    BulkPath::ALL.iter().filter(of_verb).find_map(|bulk| {
+        let (tail, rest) = behind(path, bulk.names)?;
+        let ambiguity = if has_tail(tail) {
+            Ambiguity::Trailing(*bulk)
+        } else if has_empty_segment(tail, rest) {
+            Ambiguity::EmptySegment(*bulk)
+        } else {
             return None;
-        }
-        rest = tail;
-    }
-    Some(rest)
-}
-
-/// A text in lower case, as the judged copy of a path has it: with what `behind_name` folds, too.
-pub fn folded(text: &str) -> String {
-    text.to_lowercase().replace('ſ', "s")
-}
-
-/// The first oddity of a raw path, and whether it has anything but plain ASCII.
-fn scan(raw: &[u8]) -> (Option<Oddity>, bool) {
-    if is_plain(raw) {
-        return (None, false);
-    }
-    let mut oddity = None;
-    let mut spelled = false;
-    let mut note = |found: Oddity| {
-        oddity.get_or_insert(found);
-    };
-    let mut rest = raw;
-    let mut segment_start = true;
-    while let [byte, tail @ ..] = rest {
-        match byte {
-            b';' => note(Oddity::PathParameter),
-            b'\\' => note(Oddity::Backslash),
-            b'?' | b'#' => note(Oddity::EncodedDelimiter),
-            0x80.. => spelled = true,
-            0..=b' ' | 0x7f => note(Oddity::ControlCharacter),
-            b'%' => {
-                spelled = true;
-                match tail {
-                    [high, low, ..] if hex(*high).is_some() && hex(*low).is_some() => {
-                        match hex(*high).zip(hex(*low)).map(|(h, l)| h << 4 | l) {
-                            Some(b'/' | b'?' | b'#') => note(Oddity::EncodedDelimiter),
-                            Some(b'\\') => note(Oddity::Backslash),
-                            Some(b';') => note(Oddity::PathParameter),
-                            Some(b'%') => note(Oddity::DoubleEncoding),
-                            Some(0..=b' ' | 0x7f) => note(Oddity::ControlCharacter),
-                            _ => {}
-                        }
-                    }
-                    _ => note(Oddity::MalformedEscape),
-                }
-            }
-            _ => {}
-        }
-        if segment_start && starts_with_dot_segment(rest) {
-            note(Oddity::DotSegment);
-        }
-        segment_start = matches!(byte, b'/' | b'\\');
-        rest = tail;
-    }
-    (oddity, spelled)
-}
-
-/// Whether nothing in the path needs a second look, as in most paths.
-fn is_plain(raw: &[u8]) -> bool {
-    let mut before = b'/';
-    raw.iter().all(|&byte| {
-        let starts_with_dot = byte == b'.' && before == b'/';
-        before = byte;
-        PLAIN[usize::from(byte)] && !starts_with_dot
+        };
+        (bulk.operation == Operation::MessagesBulkCancel || guards(bulk.operation)).then_some(ambiguity)
     })
 }
 
-/// The bytes that mean the same to every server: visible ASCII but `%`, `;`, `\`, `?` and `#`.
-static PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = b'!';
-    while byte <= b'~' {
-        plain[byte as usize] = !matches!(byte, b'%' | b';' | b'\\' | b'?' | b'#');
-        byte += 1;
-    }
-    plain
-};
-
-/// Whether the text starts with a segment that is `.` or `..`, each dot plain or as `%2e`. (Deeper encodings of a dot
-/// are a second layer of encoding, and odd as that.)
-fn starts_with_dot_segment(mut rest: &[u8]) -> bool {
-    for dots in 0.. {
-        rest = match rest {
-            [b'.', tail @ ..] | [b'%', b'2', b'e' | b'E', tail @ ..] => tail,
-            _ => return (1..=2).contains(&dots) && matches!(rest, [] | [b'/' | b'\\' | b';' | b'%', ..]),
-        };
-    }
-    false
+/// Whether what stands behind a name is nothing that an identifier goes on with.
+fn has_tail(tail: &[u8]) -> bool {
+    tail.first()
+        .is_some_and(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.'))
 }
 
-/// Whether `//` stands right behind `/v{n}/messages` with more than slashes after it.
-fn has_empty_segment_behind_messages(path: &[u8]) -> bool {
-    let (_, behind_version) = first_segment(path);
-    let (_, behind_name) = first_segment(behind_version);
-    let leading = &path[..path.len() - behind_name.len()];
-    Segments::of(leading).is_under_messages()
-        && behind_name.starts_with(b"//")
-        && behind_name.iter().any(|&byte| byte != b'/')
-}
-
-/// The first segment that is not empty, and what stands behind it.
-pub(super) fn first_segment(path: &[u8]) -> (&[u8], &[u8]) {
-    let start = path.iter().position(|&byte| byte != b'/').unwrap_or(path.len());
-    let end = path[start..]
-        .iter()
-        .position(|&byte| byte == b'/')
-        .map_or(path.len(), |end| start + end);
-    (&path[start..end], &path[end..])
-}
-
-fn is_identifier_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
-}
-
-/// The value of a hexadecimal digit.
-pub(super) fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok())
+/// Whether `//` stands right behind a name with more than slashes after it.
+fn has_empty_segment(tail: &[u8], rest: &[u8]) -> bool {
+    tail.is_empty() && rest.starts_with(b"//") && rest.iter().any(|&byte| byte != b'/')
 }

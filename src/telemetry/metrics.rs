@@ -78,7 +78,7 @@ impl Metrics {
             )?,
             cancelled: new.counters(
                 "cancelled_messages_total",
-                "Messages cancelled, as the upstream's answers say.",
+                "Messages that guarded requests took (cancelled, deleted, sent again), as the upstream's answers say.",
                 &["caller"],
             )?,
             rate_limited: new.counters("rate_limited_total", "Requests over a limit.", &["limit"])?,

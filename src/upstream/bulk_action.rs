@@ -29,7 +29,10 @@ impl ActionTarget {
             return None;
         }
         let of = match operation {
-            Operation::WorkflowsBulkCancel => "/v2/workflows/bulkActions/",
+            Operation::WorkflowsBulkCancel
+            | Operation::WorkflowsDlqBulkDelete
+            | Operation::WorkflowsDlqBulkResume
+            | Operation::WorkflowsDlqBulkRestart => "/v2/workflows/bulkActions/",
             _ => "/v2/bulkActions/",
         };
         let target = format!("{of}{}", utf8_percent_encode(id, SEGMENT));

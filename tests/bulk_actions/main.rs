@@ -5,6 +5,7 @@ mod followed;
 mod overruns;
 mod shutdown;
 mod simulated;
+mod sisters;
 #[path = "../support/mod.rs"]
 mod support;
 mod uncertain;

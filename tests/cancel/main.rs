@@ -6,6 +6,8 @@ mod bodies;
 mod denied;
 mod monitor;
 mod operations;
+mod sister;
+mod sister_spellings;
 mod spellings;
 #[path = "../support/mod.rs"]
 mod support;

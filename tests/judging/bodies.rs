@@ -1,6 +1,7 @@
 //! Selections in a JSON body, as older clients send them.
 
 use qstash_guard::policy::{Policy, judge};
+use qstash_guard::qstash::operation::Operation;
 use qstash_guard::qstash::selection::Kind;
 
 use super::{Sent, nobody, said, table};
@@ -269,5 +270,8 @@ fn values_come_split() {
         (Some(5), Some(1), None)
     );
     assert_eq!(selection.r#async, Some(false));
-    assert_eq!(policy.bulk_cancel.kind(&selection), Kind::Filter);
+    assert_eq!(
+        policy.bulk_cancel.kind(Operation::MessagesBulkCancel, &selection),
+        Kind::Filter
+    );
 }

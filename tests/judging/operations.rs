@@ -283,7 +283,7 @@ fn entries_that_name_nothing_are_faults() {
     assert_eq!(faults, unknown);
     assert_eq!(
         Operations::compile(&[("keys.get", Guard)]),
-        Err(vec![(0, OperationsFault::NotGuardable)])
+        Err(vec![(0, OperationsFault::NotGuardable(Operation::KeysGet))])
     );
 }
 

@@ -1,6 +1,7 @@
 //! Selections in the query.
 
 use qstash_guard::policy::Policy;
+use qstash_guard::qstash::operation::Operation;
 use qstash_guard::qstash::selection::{Kind, Selection};
 
 use super::{Sent, said, table};
@@ -31,7 +32,7 @@ fn selection(query: &str) -> (Selection, Kind) {
         .reading
         .expect("a bulk cancel is read")
         .selection;
-    let kind = policy.bulk_cancel.kind(&selection);
+    let kind = policy.bulk_cancel.kind(Operation::MessagesBulkCancel, &selection);
     (selection, kind)
 }
 

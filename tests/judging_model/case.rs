@@ -2,9 +2,13 @@
 
 use std::fmt;
 
+use super::server::Api;
+
 /// A request as a client may write it.
 #[derive(Debug)]
 pub(crate) struct Case {
+    /// The bulk operation that it may be taken for.
+    pub(crate) api: &'static Api,
     pub(crate) method: &'static str,
     pub(crate) path: Vec<u8>,
     pub(crate) query: Option<Vec<u8>>,

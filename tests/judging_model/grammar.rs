@@ -9,6 +9,7 @@ use super::random::Random;
 use super::selections::{
     BODY_COUNTS, BODY_FILTERS, BODY_IDS, BODY_WEAK, COUNTS, EVIL_FIELDS, EVIL_PAIRS, FILTERS, IDS, TOKENS, WEAK, WRAPS,
 };
+use super::server::MESSAGES;
 
 /// The case of one seed.
 pub(crate) fn case(seed: u64) -> Case {
@@ -21,6 +22,7 @@ pub(crate) fn case(seed: u64) -> Case {
         _ => (Some(random.pick(TOKENS).into()), body(random)),
     };
     Case {
+        api: &MESSAGES,
         method: random.pick(METHODS),
         path: path(random),
         query,

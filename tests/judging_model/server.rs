@@ -11,7 +11,51 @@ use super::case::Case;
 /// What must not happen, as the guard's default policy has it.
 const MOST: u64 = 100;
 
-/// A bulk cancel as some server reads it.
+/// A bulk operation by `DELETE`, as far as servers know it.
+#[derive(Debug)]
+pub(crate) struct Api {
+    /// What leads to it, behind the version.
+    names: &'static [&'static str],
+    ids: &'static str,
+    narrowing: &'static [&'static str],
+}
+
+pub(crate) static MESSAGES: Api = Api {
+    names: &["messages"],
+    ids: "messageIds",
+    narrowing: &[
+        "topicName",
+        "queueName",
+        "url",
+        "host",
+        "path",
+        "label",
+        "flowControlKey",
+        "scheduleId",
+    ],
+};
+
+pub(crate) static DLQ: Api = Api {
+    names: &["dlq"],
+    ids: "dlqIds",
+    narrowing: &[
+        "messageId",
+        "url",
+        "topicName",
+        "scheduleId",
+        "queueName",
+        "label",
+        "flowControlKey",
+    ],
+};
+
+pub(crate) static RUNS: Api = Api {
+    names: &["workflows", "runs"],
+    ids: "workflowRunIds",
+    narrowing: &["label", "flowControlKey", "host", "path", "workflowUrl"],
+};
+
+/// A bulk operation as some server reads it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) ids: u64,
@@ -36,20 +80,20 @@ impl Seen {
     }
 }
 
-/// Whether some server takes the request for a bulk cancel.
+/// Whether some server takes the request for its bulk operation.
 pub(crate) fn is_bulk_cancel(case: &Case) -> bool {
     let deletes = case.method.eq_ignore_ascii_case("DELETE") || case.overridden;
-    deletes && paths(&case.path).iter().any(|path| is_messages(path))
+    deletes && paths(&case.path).iter().any(|path| is_bulk(case.api, path))
 }
 
 /// What servers may take a bulk cancel's query and body for.
 pub(crate) fn seen(case: &Case) -> Vec<Seen> {
-    let queries = queries(case.query.as_deref().unwrap_or_default());
+    let queries = queries(case.api, case.query.as_deref().unwrap_or_default());
     // A server that cannot decode a body may go on without it.
     let bodies = if case.content_encoded {
         vec![Seen::default()]
     } else {
-        bodies(&case.body)
+        bodies(case.api, &case.body)
     };
     let mut found = Vec::new();
     for &query in &queries {
@@ -205,9 +249,9 @@ fn escape_at(text: &[u8], at: usize) -> Option<u8> {
     u8::try_from(digit(digits[0])? * 16 + digit(digits[1])?).ok()
 }
 
-/// Whether a router takes the path for `/v{n}/messages`: letters of any case, slashes before, between and behind; an id
+/// Whether a router takes the path for the operation's: letters of any case, slashes before, between and behind; an id
 /// that is empty or blank is none.
-fn is_messages(path: &[u8]) -> bool {
+fn is_bulk(api: &Api, path: &[u8]) -> bool {
     let segments: Vec<String> = path
         .split(|&byte| byte == b'/')
         .map(|segment| String::from_utf8_lossy(segment).replace('ſ', "s").to_lowercase())
@@ -217,24 +261,21 @@ fn is_messages(path: &[u8]) -> bool {
     let is_version = version
         .strip_prefix('v')
         .is_some_and(|n| !n.is_empty() && n.bytes().all(|digit| digit.is_ascii_digit()));
-    let mut from_name = from_name.skip_while(|segment| segment.is_empty());
-    is_version
-        && from_name.next().is_some_and(|name| name == "messages")
-        && from_name.next().is_none_or(|id| id.trim().is_empty())
+    if !is_version {
+        return false;
+    }
+    for known in api.names {
+        if from_name
+            .find(|segment| !segment.is_empty())
+            .is_none_or(|name| name != known)
+        {
+            return false;
+        }
+    }
+    from_name.next().is_none_or(|id| id.trim().is_empty())
 }
 
 // ---- Parameters
-
-const NARROWING: [&str; 8] = [
-    "topicName",
-    "queueName",
-    "url",
-    "host",
-    "path",
-    "label",
-    "flowControlKey",
-    "scheduleId",
-];
 
 #[derive(Clone, Copy)]
 struct Names {
@@ -266,8 +307,28 @@ impl Names {
         name == known || (self.any_case && name.eq_ignore_ascii_case(known))
     }
 
-    fn is_narrowing(self, name: &str) -> bool {
-        NARROWING.iter().any(|known| self.is(name, known))
+    /// How much a filter's text narrows.
+    fn narrowing(self, api: &Api, name: &str, text: &str) -> u64 {
+        let Some(known) = api.narrowing.iter().find(|known| self.is(name, known)) else {
+            return 0;
+        };
+        let values = self.values(text);
+        if *known != "workflowUrl" {
+            return values;
+        }
+        // A prefix: of several, the widest counts.
+        let wide = |url: &str| {
+            let behind_scheme = url.split_once("://").map_or("", |(_, behind)| behind);
+            let path = behind_scheme.split_once('/').map_or("", |(_, path)| path);
+            path.trim_matches('/').is_empty()
+        };
+        let mut urls: Vec<&str> = if self.commas {
+            text.split(',').collect()
+        } else {
+            vec![text]
+        };
+        urls.retain(|url| !url.trim().is_empty());
+        if urls.into_iter().any(wide) { 0 } else { values }
     }
 
     /// How many values a text holds, empty ones being none.
@@ -281,7 +342,7 @@ impl Names {
 }
 
 /// `url.ParseQuery`, before and since Go 1.17, and a parser that repairs.
-fn queries(query: &[u8]) -> Vec<Seen> {
+fn queries(api: &Api, query: &[u8]) -> Vec<Seen> {
     let mut found = Vec::new();
     let has = |byte: u8| query.contains(&byte);
     let pairs = |separators: &'static [u8]| query.split(move |byte| separators.contains(byte));
@@ -294,7 +355,7 @@ fn queries(query: &[u8]) -> Vec<Seen> {
         for repairs in [false, true] {
             let decoded: Vec<(String, String)> = pairs.iter().filter_map(|pair| decoded_pair(pair, repairs)).collect();
             for names in NAMES {
-                add(&mut found, from_pairs(names, &decoded));
+                add(&mut found, from_pairs(api, names, &decoded));
             }
             if !has(b'%') {
                 break; // Nothing to repair.
@@ -318,23 +379,23 @@ fn decoded_pair(pair: &[u8], repairs: bool) -> Option<(String, String)> {
     Some((decode()?, decode()?))
 }
 
-fn from_pairs(names: Names, pairs: &[(String, String)]) -> Seen {
+fn from_pairs(api: &Api, names: Names, pairs: &[(String, String)]) -> Seen {
     let mut seen = Seen::default();
     for (name, value) in pairs {
-        if names.is(name, "messageIds") {
+        if names.is(name, api.ids) {
             seen.ids += names.values(value);
         } else if names.is(name, "count") {
             // `strconv.Atoi`; what it refuses is as good as absent.
             seen.count = value.parse::<i64>().ok().and_then(|count| u64::try_from(count).ok());
-        } else if names.is_narrowing(name) {
-            seen.narrowing += names.values(value);
+        } else {
+            seen.narrowing += names.narrowing(api, name, value);
         }
     }
     seen
 }
 
 /// `encoding/json`: a key of any case, the last one wins, and nothing behind the first document is looked at.
-fn bodies(body: &[u8]) -> Vec<Seen> {
+fn bodies(api: &Api, body: &[u8]) -> Vec<Seen> {
     let mut found = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(body);
     let Ok(fields) = reader.deserialize_map(Fields) else {
@@ -342,7 +403,7 @@ fn bodies(body: &[u8]) -> Vec<Seen> {
     };
     for names in NAMES {
         for last_wins in [true, false] {
-            add(&mut found, from_fields(names, last_wins, &fields));
+            add(&mut found, from_fields(api, names, last_wins, &fields));
         }
     }
     found
@@ -366,7 +427,7 @@ impl<'de> Visitor<'de> for Fields {
     }
 }
 
-fn from_fields(names: Names, last_wins: bool, fields: &[(String, Value)]) -> Seen {
+fn from_fields(api: &Api, names: Names, last_wins: bool, fields: &[(String, Value)]) -> Seen {
     let value = |known: &str| {
         let mut values = fields
             .iter()
@@ -374,18 +435,20 @@ fn from_fields(names: Names, last_wins: bool, fields: &[(String, Value)]) -> See
             .map(|(_, value)| value);
         if last_wins { values.next_back() } else { values.next() }
     };
-    let values = |known: &str| match value(known) {
-        Some(Value::String(text)) => names.values(text),
-        Some(Value::Array(items)) => items
-            .iter()
-            .filter_map(Value::as_str)
-            .map(|text| names.values(text))
-            .sum(),
-        _ => 0,
+    let texts = |known: &str| match value(known) {
+        Some(Value::String(text)) => vec![text.as_str()],
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let narrowing = |known: &str| {
+        texts(known)
+            .into_iter()
+            .map(|text| names.narrowing(api, known, text))
+            .sum::<u64>()
     };
     Seen {
-        ids: values("messageIds"),
-        narrowing: NARROWING.iter().map(|known| values(known)).sum(),
+        ids: texts(api.ids).into_iter().map(|text| names.values(text)).sum(),
+        narrowing: api.narrowing.iter().map(|known| narrowing(known)).sum(),
         count: value("count").and_then(Value::as_u64),
     }
 }

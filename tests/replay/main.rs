@@ -3,6 +3,7 @@
 
 mod limits;
 mod rules;
+mod sisters;
 mod stats;
 mod trails;
 #[path = "../support/mod.rs"]

@@ -10,6 +10,7 @@ mod monitored;
 mod odd;
 mod over_sockets;
 mod paths;
+mod sisters;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -19,6 +19,10 @@ pub(super) fn request(entry: &Entry, intent_time: Option<&str>) -> Option<String
     let (actions, messages) = match entry.operation.as_deref() {
         Some("messages.bulk_cancel") => ("/v2/bulkActions", true),
         Some("workflows.bulk_cancel") => ("/v2/workflows/bulkActions", false),
+        Some("dlq.bulk_delete" | "dlq.bulk_retry") => return Some(left(entry, "/v2/dlq")),
+        Some("workflows.dlq.bulk_delete" | "workflows.dlq.bulk_resume" | "workflows.dlq.bulk_restart") => {
+            return Some(left(entry, "/v2/workflows/dlq"));
+        }
         _ => return None,
     };
     if let Some(id) = entry.action_id.as_deref().filter(|id| is_segment(id)) {
@@ -43,6 +47,30 @@ pub(super) fn request(entry: &Entry, intent_time: Option<&str>) -> Option<String
         Some(format!("/v2/logs?state=CANCELLED{filters}&fromDate={since}"))
     });
     Some(format!("GET {}", target.as_deref().unwrap_or(actions)))
+}
+
+/// What a request to the DLQ has left there (QStash API: List DLQ messages, which takes the same filters).
+fn left(entry: &Entry, listing: &str) -> String {
+    let of_selection = entry.selection.as_ref().and_then(|selection| {
+        if let Some([id]) = strings(selection.get("ids")).as_deref() {
+            return is_segment(id).then(|| format!("/{}", encoded(id)));
+        }
+        let mut pairs = Vec::new();
+        for (name, values) in selection.get("filters")?.as_object()? {
+            for value in strings(Some(values))? {
+                if value.ends_with('…') {
+                    return None;
+                }
+                pairs.push(format!("{name}={}", encoded(value)));
+            }
+        }
+        for (name, recorded) in [("fromDate", "from_date"), ("toDate", "to_date")] {
+            let date = selection.get(recorded).and_then(Value::as_u64);
+            pairs.extend(date.map(|date| format!("{name}={date}")));
+        }
+        Some(format!("?{}", pairs.join("&")))
+    });
+    format!("GET {listing}{}", of_selection.unwrap_or_default())
 }
 
 /// The filters of a selection as pairs of the logs' listing; `None` where it has not all of them, and nothing in
@@ -143,6 +171,34 @@ mod tests {
         }
         let workflows = json!({"operation": "workflows.bulk_cancel", "selection": {"ids": ["wfr_1"]}});
         assert_eq!(check(&workflows).unwrap(), "GET /v2/workflows/bulkActions");
-        assert_eq!(check(&json!({"operation": "dlq.bulk_delete"})), None);
+        assert_eq!(check(&json!({"operation": "keys.rotate"})), None);
+    }
+
+    #[test]
+    fn of_the_dlq_what_is_left_says_it() {
+        let of = |operation: &str, selection: Value| {
+            check(&json!({"operation": operation, "selection": selection})).unwrap()
+        };
+        assert_eq!(of("dlq.bulk_delete", json!({"ids": ["dlq/1"]})), "GET /v2/dlq/dlq%2F1");
+        assert_eq!(of("dlq.bulk_retry", json!({"ids": ["a", "b"]})), "GET /v2/dlq");
+        assert_eq!(of("dlq.bulk_retry", json!({"kind": "all"})), "GET /v2/dlq");
+        assert_eq!(
+            of(
+                "dlq.bulk_retry",
+                json!({"filters": {"label": ["a&b", "c"]}, "from_date": 7})
+            ),
+            "GET /v2/dlq?label=a%26b&label=c&fromDate=7"
+        );
+        assert_eq!(
+            of("workflows.dlq.bulk_resume", json!({"filters": {"label": ["cut…"]}})),
+            "GET /v2/workflows/dlq"
+        );
+        assert_eq!(
+            of(
+                "workflows.dlq.bulk_restart",
+                json!({"filters": {"workflowRunId": ["w"]}})
+            ),
+            "GET /v2/workflows/dlq?workflowRunId=w"
+        );
     }
 }

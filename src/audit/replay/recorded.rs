@@ -59,7 +59,7 @@ impl Recorded {
     pub(super) fn of(entry: &Entry, policy: &Policy) -> Result<Self, Doubt> {
         let known = |word: &Option<String>| word.clone().ok_or(Doubt::Record);
         let operation = known(&entry.operation)?;
-        let operation = Operation::ALL.iter().find(|op| op.as_str() == operation);
+        let operation = Operation::from_name(&operation).ok_or(Doubt::Record)?;
         let code = match &entry.code {
             Some(code) => Some(
                 Code::ALL
@@ -76,7 +76,7 @@ impl Recorded {
         partial.path = redact::is_partial(&path);
         let selected = entry.selection.as_ref().map(|value| selection(value, &mut partial));
         let selected = selected.transpose()?;
-        let parameters = &policy.bulk_cancel.parameters;
+        let parameters = &policy.parameters(operation);
         let mut unknown = Unknown::said(entry, parameters);
         unknown.add_shown(&target, parameters);
         let broken = |code: Code| {
@@ -94,7 +94,7 @@ impl Recorded {
             time: entry.time.parse().map_err(|_| Doubt::Record)?,
             caller,
             client: known(&entry.client)?.parse().map_err(|_| Doubt::Record)?,
-            operation: *operation.ok_or(Doubt::Record)?,
+            operation,
             method: known(&entry.method)?,
             path,
             passed: entry.event == "intent",

@@ -11,12 +11,14 @@ use crate::config::value::Value;
 use crate::config::values::{self, LONGEST, SHORTEST};
 use crate::limits::store::Address;
 use crate::limits::{AppliesTo, Limit, OnError, Per, Rate, StoreSettings, Unit};
+use crate::policy::{Operations, Treatment};
 use crate::qstash::operation::Operation;
+use crate::qstash::parameters::BULK;
 
 /// A bucket that takes longer to fill is a mistake, and more than the arithmetic of limits holds.
 const LONGEST_REFILL: Duration = Duration::from_hours(366 * 24);
 
-pub(super) fn compile(value: Option<Value<'_>>) -> Vec<Limit> {
+pub(super) fn compile(value: Option<Value<'_>>, treatments: &Operations) -> Vec<Limit> {
     let Some(value) = value else { return defaults() };
     let items = match value.items("a list of limits, or `[]` for none") {
         Ok(items) => items,
@@ -29,11 +31,16 @@ pub(super) fn compile(value: Option<Value<'_>>) -> Vec<Limit> {
     let mut denied: Option<Place> = None;
     items
         .into_iter()
-        .filter_map(|item| limit(item, &mut names, &mut denied))
+        .filter_map(|item| limit(item, treatments, &mut names, &mut denied))
         .collect()
 }
 
-fn limit(item: Value<'_>, names: &mut Vec<(String, Place)>, denied: &mut Option<Place>) -> Option<Limit> {
+fn limit(
+    item: Value<'_>,
+    treatments: &Operations,
+    names: &mut Vec<(String, Place)>,
+    denied: &mut Option<Place>,
+) -> Option<Limit> {
     let mut section = Section::of(item);
     let name = section.required("name", "name: bulk-cancels", |value| {
         let name = name(value)?;
@@ -67,13 +74,10 @@ fn limit(item: Value<'_>, names: &mut Vec<(String, Place)>, denied: &mut Option<
             (Unit::Messages, Some(AppliesTo::Denied)) => {
                 Err("a limit on `denied` counts requests; write `unit: requests`".to_owned())
             }
-            (Unit::Messages, Some(AppliesTo::Operations(operations)))
-                if operations.iter().any(|operation| *operation != Operation::MessagesBulkCancel) =>
-            {
-                Err("only messages.bulk_cancel can be counted in messages; write `unit: requests`, or name it alone in \
-                     applies_to"
-                    .to_owned())
-            }
+            (Unit::Messages, Some(AppliesTo::Operations(operations))) => match uncounted(operations, treatments) {
+                Some(fault) => Err(fault),
+                None => Ok(unit),
+            },
             _ => Ok(unit),
         }
     });
@@ -87,6 +91,26 @@ fn limit(item: Value<'_>, names: &mut Vec<(String, Place)>, denied: &mut Option<
         unit: unit?,
         rate: rate?,
         burst: burst?,
+    })
+}
+
+/// Why operations cannot be counted in messages: how many a request takes is read where it is guarded alone.
+fn uncounted(operations: &[Operation], treatments: &Operations) -> Option<String> {
+    let is_uncounted = |operation: &&Operation| {
+        !BULK.contains(*operation)
+            || (treatments.of(**operation) == Treatment::Allow && **operation != Operation::MessagesBulkCancel)
+    };
+    let operation = operations.iter().find(is_uncounted)?;
+    Some(if BULK.contains(operation) {
+        format!(
+            "{operation} is not guarded, so it is not known how many messages its requests take; write `unit: requests`, or \
+             guard it in policy.operations"
+        )
+    } else {
+        format!(
+            "{operation} cannot be counted in messages, only bulk operations can; write `unit: requests`, or take it out of \
+             applies_to"
+        )
     })
 }
 

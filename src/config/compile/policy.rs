@@ -12,7 +12,8 @@ use crate::policy::{
     Treatment,
 };
 use crate::qstash::operation::Operation;
-use crate::qstash::selection::{MESSAGE_FILTERS, Parameters, TOKEN_PARAMETER, quoted};
+use crate::qstash::parameters::BULK;
+use crate::qstash::selection::{FILTERS, MESSAGE_FILTERS, Parameters, TOKEN_PARAMETER, quoted};
 use crate::upstream::Origin;
 
 /// What an operator of a hosted upstream has to know about caps.
@@ -119,7 +120,10 @@ pub(super) fn bounds(section: &mut Section<'_>, default: &BulkCancel) -> BulkCan
         }),
         allowed_filters: section.value("allowed_filters", default.allowed_filters.clone(), allowed_filters),
         narrowing_filters: section.value("narrowing_filters", default.narrowing_filters.clone(), |value| {
-            let names = value.list("a list of filters like `[queueName, label]`, or `[]` for none", filter)?;
+            let names = value.list(
+                "a list of filters like `[queueName, label]`, or `[]` for none",
+                narrowing_filter,
+            )?;
             Ok(unique(names))
         }),
         parameters: default.parameters.clone(),
@@ -129,7 +133,7 @@ pub(super) fn bounds(section: &mut Section<'_>, default: &BulkCancel) -> BulkCan
 fn allowed_filters(value: &Value<'_>) -> Result<Option<Vec<String>>, String> {
     let expected = "all, or a list of filters like `[queueName, label]`";
     if let Node::Sequence(_) = value.node.value {
-        return value.list(expected, filter).map(unique).map(Some);
+        return value.list(expected, any_filter).map(unique).map(Some);
     }
     match value.text(expected)?.as_str() {
         "all" => Ok(None),
@@ -141,21 +145,27 @@ fn allowed_filters(value: &Value<'_>) -> Result<Option<Vec<String>>, String> {
     }
 }
 
-fn filter(value: &Value<'_>) -> Result<String, String> {
+/// A filter of messages: of the other operations, what narrows is not the policy's word.
+fn narrowing_filter(value: &Value<'_>) -> Result<String, String> {
+    filter(value, MESSAGE_FILTERS, " of messages.bulk_cancel")
+}
+
+fn any_filter(value: &Value<'_>) -> Result<String, String> {
+    filter(value, FILTERS, "")
+}
+
+fn filter(value: &Value<'_>, known: &[&'static str], of: &str) -> Result<String, String> {
     let text = value.text("the name of a filter")?;
-    if MESSAGE_FILTERS.contains(&text.as_str()) {
+    if known.contains(&text.as_str()) {
         return Ok(text);
     }
     // What comes from the environment is not to be guessed from what it is like.
-    let near = suggest::nearest(&text, MESSAGE_FILTERS.iter().copied()).filter(|_| !value.is_substituted());
+    let near = suggest::nearest(&text, known.iter().copied()).filter(|_| !value.is_substituted());
     let meant = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("filters are {}", suggest::list(MESSAGE_FILTERS)),
+        None => format!("filters are {}", suggest::list(known)),
     };
-    Err(format!(
-        "{} is not a filter of messages.bulk_cancel; {meant}",
-        value.written()
-    ))
+    Err(format!("{} is not a filter{of}; {meant}", value.written()))
 }
 
 fn extra_parameter(value: &Value<'_>) -> Result<String, String> {
@@ -227,13 +237,26 @@ fn operations(section: Section<'_>) -> Operations {
                 value.fault_at(*key, format!("{} is not an operation", quoted(pattern)));
             }
             OperationsFault::Unknown => value.fault_at(*key, unknown_name(pattern, &[])),
-            OperationsFault::NotGuardable => value.fault(format!(
-                "{} cannot be guarded in this version, only messages.bulk_cancel can; write allow or deny",
-                quoted(pattern)
-            )),
+            OperationsFault::NotGuardable(operation) => value.fault(not_guardable(pattern, operation)),
         }
     }
     Operations::default()
+}
+
+/// The fault of `guard` for what has nothing to guard by.
+fn not_guardable(pattern: &str, operation: Operation) -> String {
+    let shown = quoted(pattern);
+    let guardable = BULK.map(Operation::as_str);
+    if pattern.contains('*') {
+        return format!(
+            "{shown} stands for {operation} too, which cannot be guarded; write `allow` or `deny`, or name those that can: {}",
+            suggest::list(&guardable)
+        );
+    }
+    format!(
+        "{shown} cannot be guarded; write `allow` or `deny`. Those that can are {}",
+        suggest::list(&guardable)
+    )
 }
 
 /// The operations that a name or glob stands for; `None` where there are none.

@@ -15,6 +15,7 @@ use crate::config::values;
 use crate::policy::rules::{Action, Condition, Rule, Rules};
 use crate::policy::{BulkCancel, Callers, Mode, Operations, Treatment};
 use crate::qstash::operation::Operation;
+use crate::qstash::selection::{FILTERS, Parameters};
 
 const LONGEST_NAME: usize = 64;
 
@@ -198,6 +199,9 @@ fn condition(value: &Value<'_>, operations: &[Operation], treatments: &Operation
     };
     let guarded = |operation| treatments.of(operation) == Treatment::Guard;
     let compiled = Condition::compile(&text, operations, guarded);
+    if let Ok(condition) = &compiled {
+        warn_of_absent_filters(value, condition, operations, &guarded);
+    }
     compiled
         .map_err(|faults| {
             // What comes from the environment is not shown, nor are pieces of it.
@@ -210,6 +214,32 @@ fn condition(value: &Value<'_>, operations: &[Operation], treatments: &Operation
             }
         })
         .ok()
+}
+
+/// Warns of filters that none of the rule's guarded operations has: their lists are always empty there.
+fn warn_of_absent_filters(
+    value: &Value<'_>,
+    condition: &Condition,
+    operations: &[Operation],
+    guarded: &impl Fn(Operation) -> bool,
+) {
+    let has = |name: &str| {
+        let parameters = operations.iter().filter(|operation| guarded(**operation));
+        let mut parameters = parameters.filter_map(|operation| Parameters::of(*operation, &[]));
+        parameters.any(|parameters| parameters.filters.contains(&name))
+    };
+    let absent: Vec<String> = FILTERS
+        .iter()
+        .map(|name| (name, format!("cancel.filters.{name}")))
+        .filter(|(name, variable)| condition.uses(variable) && !has(name))
+        .map(|(_, variable)| format!("`{variable}`"))
+        .collect();
+    if !absent.is_empty() && operations.iter().any(|operation| guarded(*operation)) {
+        value.warn(format!(
+            "no guarded operation of this rule has {}: always an empty list",
+            absent.join(", ")
+        ));
+    }
 }
 
 /// Warns of a rule all of whose operations an earlier one always decides.
@@ -298,6 +328,15 @@ fn own_limits(
         ));
     }
     let mut own = section.section("bulk_cancel");
+    if let Some(value) = own.get("narrowing_filters")
+        && !operations.contains(&Operation::MessagesBulkCancel)
+    {
+        value.fault(
+            "narrowing_filters are of messages.bulk_cancel, which this rule is not for; of other operations what narrows is \
+             fixed"
+                .to_owned(),
+        );
+    }
     let require_filter = own.value("require_filter", given.limits.require_filter, |value| {
         let required = values::boolean(value)?;
         if !required && given.limits.require_filter {

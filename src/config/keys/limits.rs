@@ -55,7 +55,7 @@ pub(super) const LIMIT: Takes = Takes::Mapping(
         needed(
             "unit",
             Takes::Word(const { &words(&UNIT) }),
-            "requests, or messages (count, or the number of ids), for messages.bulk_cancel alone.",
+            "requests, or messages (count, or the number of ids), for guarded operations alone.",
         ),
         needed("rate", Takes::Rate, "How fast the bucket refills, like 10/min."),
         needed("burst", Takes::Whole(BURST), "What the bucket holds."),

@@ -2,8 +2,7 @@
 
 use super::{ANY, Key, Takes, key, section, words};
 use crate::policy::{CapEnforcedBy, MAX_MESSAGE_IDS, Mode, OnMissingCap};
-use crate::qstash::operation::Operation;
-use crate::qstash::selection::MESSAGE_FILTERS;
+use crate::qstash::selection::{FILTERS, MESSAGE_FILTERS};
 
 /// The words of `policy.mode`.
 pub(in crate::config) const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("monitor", Mode::Monitor)];
@@ -24,18 +23,8 @@ pub(in crate::config) const ON_MISSING_CAP: [(&str, OnMissingCap); 2] = [
     ("apply_max_count", OnMissingCap::ApplyMaxCount),
 ];
 
-/// The operations that `guard` may be said of.
-pub(in crate::config) const GUARDABLE: [Operation; 7] = [
-    Operation::MessagesBulkCancel,
-    Operation::DlqBulkDelete,
-    Operation::DlqBulkRetry,
-    Operation::WorkflowsBulkCancel,
-    Operation::WorkflowsDlqBulkDelete,
-    Operation::WorkflowsDlqBulkResume,
-    Operation::WorkflowsDlqBulkRestart,
-];
-
-const FILTERS: Takes = Takes::List(&Takes::Word(MESSAGE_FILTERS), ANY);
+const OF_MESSAGES: Takes = Takes::List(&Takes::Word(MESSAGE_FILTERS), ANY);
+const OF_ALL: Takes = Takes::List(&Takes::Word(FILTERS), ANY);
 
 pub(super) const POLICY: [Key; 5] = [
     key(
@@ -46,13 +35,15 @@ pub(super) const POLICY: [Key; 5] = [
     section(
         "bulk_cancel",
         BULK_CANCEL,
-        "What bounds DELETE /v2/messages, which without a filter cancels every pending message of the account.",
+        "What bounds DELETE /v2/messages, which without a filter cancels every pending message of the account; and every \
+         other bulk operation that policy.operations guards.",
     ),
     key(
         "operations",
         Takes::Treatments,
-        "What happens to each operation, by name or glob. messages.bulk_cancel is guarded and everything else allowed \
-         unless said otherwise here. A name beats a glob, a longer glob a shorter one.",
+        "What happens to each operation, by name or glob: allow or deny, or guard for bulk operations. \
+         messages.bulk_cancel is guarded and everything else allowed unless said otherwise here. A name beats a glob, a \
+         longer glob a shorter one.",
     ),
     key(
         "qstash_destinations",
@@ -92,13 +83,14 @@ const BULK_CANCEL: &[Key] = &[
     ),
     key(
         "allowed_filters",
-        Takes::Either(&[Takes::Word(&["all"]), FILTERS]),
-        "The filters that may be used: all, or a list like [queueName, label].",
+        Takes::Either(&[Takes::Word(&["all"]), OF_ALL]),
+        "The filters that may be used: all, or a list like [queueName, label]. Of another guarded operation, those of the \
+         list that it has.",
     ),
     key(
         "narrowing_filters",
-        FILTERS,
-        "One of these makes a cancel a filtered one. Dates never do, and callerIp only if it is named here: behind a \
+        OF_MESSAGES,
+        "One of these makes a cancel of messages a filtered one. Dates never do, and callerIp only if it is named here: behind a \
          gateway it matches everything that went through.",
     ),
     key(

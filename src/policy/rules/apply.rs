@@ -38,7 +38,8 @@ impl Effect<'_> {
             Effect::Deny(message) => vec![Violation::new(Code::DeniedByRule, message.as_ref())],
             Effect::Allow => Vec::new(),
             Effect::Limits(own) => {
-                let bounded = |selection| out_of_bounds(own, selection, facts.fills_missing_caps);
+                let bounded =
+                    |selection| out_of_bounds(own, facts.asked.operation, selection, facts.fills_missing_caps);
                 facts.selection.map_or_else(Vec::new, bounded)
             }
         }

@@ -8,10 +8,11 @@ use cel::{ExecutionError, IdedExpr};
 use jiff::Timestamp;
 
 use super::condition::{Condition, Failure, not_boolean, reason};
-use super::variables::{FILTERS, Facts, Variables, filters};
+use super::variables::{FILTERS, Facts, Variables};
 use crate::policy::callers::Callers;
 use crate::policy::caps::Overrun;
 use crate::policy::decide::{Asked, Context};
+use crate::policy::settings::BulkCancel;
 use crate::qstash::credential::TokenHash;
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{Kind, Selection};
@@ -45,7 +46,7 @@ pub(super) fn run(
             overrun: Overrun::default(),
         };
         let samples = if guarded(operation) {
-            selections(condition.uses(FILTERS))
+            selections(operation, condition.uses(FILTERS))
         } else {
             vec![(String::new(), None, Selection::default())]
         };
@@ -66,8 +67,11 @@ pub(super) fn run(
     })
 }
 
-/// Every kind, with and without what may be null or empty; with `single`, every filter alone, too.
-fn selections(single: bool) -> Vec<(String, Option<Kind>, Selection)> {
+/// Every kind, with and without what may be null or empty; with `single`, every filter of the operation alone, too.
+fn selections(operation: Operation, single: bool) -> Vec<(String, Option<Kind>, Selection)> {
+    // What narrows may be the policy's word: this is how it is unless it says otherwise.
+    let bounds = BulkCancel::default();
+    let filters = bounds.parameters(operation).filters;
     let ids = Selection {
         ids: vec!["msg_1".to_owned()],
         ..Selection::default()
@@ -75,21 +79,20 @@ fn selections(single: bool) -> Vec<(String, Option<Kind>, Selection)> {
     let filter = |names: &[&str]| Selection {
         filters: names
             .iter()
-            .map(|name| ((*name).to_owned(), vec!["value".to_owned()]))
+            .map(|name| ((*name).to_owned(), vec![sample(name).to_owned()]))
             .collect(),
         ..Selection::default()
     };
     let mut samples = vec![
-        (String::new(), Kind::Filter, filter(filters())),
+        (String::new(), Kind::Filter, filter(filters)),
         (String::new(), Kind::Ids, ids),
         (String::new(), Kind::All, Selection::default()),
     ];
     if single {
-        samples.extend(filters().iter().map(|name| {
-            // What narrows is the policy's word: this is how it is unless it says otherwise.
-            let narrows = !name.eq_ignore_ascii_case("callerIp");
-            let kind = if narrows { Kind::Filter } else { Kind::All };
-            (format!(" with {name} alone,"), kind, filter(&[name]))
+        samples.extend(filters.iter().map(|name| {
+            let selection = filter(&[name]);
+            let kind = bounds.kind(operation, &selection);
+            (format!(" with {name} alone,"), kind, selection)
         }));
     }
     let with_and_without_count = |(with, kind, selection): (String, Kind, Selection)| {
@@ -105,6 +108,17 @@ fn selections(single: bool) -> Vec<(String, Option<Kind>, Selection)> {
         ]
     };
     samples.into_iter().flat_map(with_and_without_count).collect()
+}
+
+/// A value that a filter may have.
+fn sample(filter: &str) -> &'static str {
+    match filter {
+        "workflowUrl" => "https://example.com/value",
+        "workflowUrlExactMatch" => "true",
+        "responseStatus" => "503",
+        "workflowCreatedAt" => "1",
+        _ => "value",
+    }
 }
 
 fn try_one(condition: &Condition, variables: &Variables, of: &str) -> Option<TrialFailure> {

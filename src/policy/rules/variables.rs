@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::patterns;
 use crate::policy::decide::Asked;
-use crate::qstash::selection::{Kind, MESSAGE_FILTERS, Selection};
+use crate::qstash::selection::{self, Kind, Selection};
 use crate::qstash::target::Target;
 
 /// A request, as rules see it.
@@ -61,9 +61,9 @@ pub(super) const IDS: &str = "cancel.ids";
 /// The variable that has all filters.
 pub(super) const FILTERS: &str = "cancel.filters";
 
-/// The names of filters: each is always there, as a list.
+/// The names of filters: each is always there, as a list, which is empty where an operation has no such filter.
 pub(super) fn filters() -> &'static [&'static str] {
-    MESSAGE_FILTERS
+    selection::FILTERS
 }
 
 /// The functions that a `when` can call: those of CEL's standard library, without optional values, which nothing here
