@@ -92,7 +92,7 @@ impl Overrun {
 }
 
 /// The violation of a request by filter whose cap nobody enforces, neither QStash nor the guard.
-pub(super) fn unenforceable(operation: Operation) -> Violation {
+pub fn unenforceable(operation: Operation) -> Violation {
     Violation::new(
         Code::CapNotHonoured,
         format!(

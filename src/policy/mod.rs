@@ -17,7 +17,7 @@ mod settings;
 mod wording;
 
 pub use callers::{Caller, Callers, stands_for_unnamed};
-pub use caps::{Cap, Overrun};
+pub use caps::{Cap, Overrun, unenforceable};
 pub use certificate::{CertificateName, is_of_a_certificate};
 pub use decide::{Asked, Context, decide, malformed_selection, not_resolvable};
 pub use guarded_cap::{CapEnforcedBy, Caps, GuardedCap, OnMissingCap};

@@ -60,3 +60,16 @@ fn a_new_policy_decides_them_anew() {
     let (_, changes, _) = written.replay(UNLIMITED);
     assert_eq!(changes.len(), 4, "{changes:#?}");
 }
+
+/// A cap that nobody would enforce is the policy's word, and a new policy may say otherwise.
+#[test]
+fn a_cap_that_nobody_would_enforce_is_decided_anew() {
+    let refusing = format!("{UNLIMITED}policy: {{{GUARDED}, bulk_cancel: {{cap_enforced_by: guard}}}}\n");
+    let written = Written::by(&refusing, &[("DELETE", "/v2/workflows/runs?label=a&count=5", "")]);
+    written.assert_unchanged(&refusing, 1);
+    let trusting = format!("{UNLIMITED}policy: {{{GUARDED}, bulk_cancel: {{{HONOURED}}}}}\n");
+    let (code, changes, _) = written.replay(&trusting);
+    assert_eq!((code, changes.len()), (Some(6), 1), "{changes:#?}");
+    assert_eq!(changes[0]["before"]["code"], "cap_not_honoured");
+    assert_eq!(changes[0]["after"]["decision"], "allow");
+}

@@ -19,7 +19,7 @@ use self::limits::Counted;
 use self::recorded::Recorded;
 use super::read::{Entry, Inputs, Records, ShowError};
 use crate::limits::Limit;
-use crate::policy::{Code, Mode, Policy, Treatment};
+use crate::policy::{Code, Mode, Policy, Treatment, unenforceable};
 use crate::qstash::operation::Operation;
 
 pub use doubt::Doubt;
@@ -174,11 +174,24 @@ fn decide(entry: &Entry, candidate: Candidate<'_>, counted: &mut Counted) -> Res
             ..Ruled::default()
         }),
         // Something else than the policy refused it: whether that would happen again is not known here.
-        (after, None) if !after.refused && !recorded.passed && !recorded.code.is_some_and(is_of_the_policy) => {
+        (after, None)
+            if !after.refused
+                && !recorded.passed
+                && !recorded.code.is_some_and(is_of_the_policy)
+                && !was_unenforceable(entry, recorded.operation) =>
+        {
             Err(Doubt::NotOfThePolicy)
         }
         (after, None) => Ok(after),
     }
+}
+
+/// Whether a request was refused since nobody would enforce its cap, which is the policy's word; not since QStash was seen
+/// not to.
+fn was_unenforceable(entry: &Entry, operation: Operation) -> bool {
+    let said = unenforceable(operation);
+    let mut violations = entry.violations.iter();
+    violations.any(|violation| violation.code == said.code.as_str() && violation.message == said.message)
 }
 
 /// Whether a code is the word of a policy and its limits. All others depend on credentials, or on the state of trail,
