@@ -36,11 +36,7 @@ pub(super) async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, 
                 status,
                 ..Answered::default()
             };
-            return (
-                answered,
-                Some(ReplyBody::Read(Box::new((frames, Some(download))))),
-                false,
-            );
+            return (answered, Some(ReplyBody::Read(Box::new((frames, download)))), false);
         }
         match next_frame(&mut download).await {
             None => break false,
@@ -65,7 +61,7 @@ pub(super) async fn collect(reply: &mut Reply) -> (Answered, Option<ReplyBody>, 
     };
     (
         Answered { status, ..answered },
-        Some(ReplyBody::Read(Box::new((frames, None)))),
+        Some(ReplyBody::Read(Box::new((frames, download)))),
         broken,
     )
 }

@@ -81,15 +81,13 @@ async fn conceal_body(mut reply: Reply, held: Arc<Held>) -> Reply {
             *reply.response.body_mut() = body;
             return reply;
         }
-        ReplyBody::Stream(download) => (VecDeque::new(), Some(download)),
+        ReplyBody::Stream(download) => (VecDeque::new(), download),
         ReplyBody::Read(parts) => *parts,
     };
     let mut length: usize = frames.iter().map(length_of).sum();
-    while length < MOST
-        && let Some(download) = &mut rest
-    {
-        match next_frame(download).await {
-            None => rest = None,
+    while length < MOST {
+        match next_frame(&mut rest).await {
+            None => break,
             Some(Ok(frame)) => {
                 length += length_of(&frame);
                 frames.push_back(frame);

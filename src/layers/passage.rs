@@ -1,7 +1,6 @@
 //! A request between judgement and the upstream.
 
 use http::{Request, request};
-use hyper::body::Incoming;
 use uuid::Uuid;
 
 use super::exchange::{Origin, Subject};
@@ -9,7 +8,7 @@ use crate::audit::SelectionRecord;
 use crate::policy::{GuardedCap, Permit, Ruling, Verdict, Violation};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{Kind, Selection};
-use crate::upstream::Upload;
+use crate::upstream::{ClientBody, Upload};
 
 /// A request that is to be judged.
 #[derive(Debug)]
@@ -17,7 +16,7 @@ pub struct Inspection {
     /// Its head.
     pub head: request::Parts,
     /// Its body, unread.
-    pub body: Incoming,
+    pub body: ClientBody,
     /// Its operation.
     pub operation: Operation,
     /// What is known of the verdict.
