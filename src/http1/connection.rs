@@ -61,16 +61,16 @@ where
     let half = Arc::new(Mutex::new(Half::new(io)));
     let mut buffer = Vec::new();
     loop {
-        let head = match poll_fn(|cx| lock(&half).poll_head(max_head, finish.is_given(), cx)).await {
+        let mut head = match poll_fn(|cx| lock(&half).poll_head(max_head, finish.is_given(), cx)).await {
             Ok(Some(head)) => head,
             Ok(None) => return end(&half).await,
             Err(Unread::Broken) => return Err(ServeError::Broken),
             Err(Unread::Bad(bad)) => return Err(refuse(half, bad).await),
         };
-        let Ok(length) = framing::of_request(&head.headers, head.version) else {
+        let mut asked = Asked::of(&head);
+        let Ok(length) = framing::of_request(&mut head.headers, head.version) else {
             return Err(refuse(half, BadHead::Malformed).await);
         };
-        let mut asked = Asked::of(&head);
         let response = {
             let mut answering = pin!(service(receive(&half, head, length)));
             poll_fn(|cx| match answering.as_mut().poll(cx) {

@@ -245,8 +245,8 @@ where
         }
     }
 
-    fn accept(&mut self, head: ResponseHead) -> Result<Answered, ExchangeError<B::Error>> {
-        let length = framing::of_response(&head.headers, head.status, self.outgoing.to_head)
+    fn accept(&mut self, mut head: ResponseHead) -> Result<Answered, ExchangeError<B::Error>> {
+        let length = framing::of_response(&mut head.headers, head.version, head.status, self.outgoing.to_head)
             .map_err(|_| ExchangeError::Failed("its answer's length is none".to_owned()))?;
         self.decoder = Decoder::new(length);
         let says = |token| has_token(&head.headers, &CONNECTION, token);

@@ -38,36 +38,46 @@ fn said(headers: &HeaderMap) -> Result<Said, BadLength> {
     })
 }
 
+/// Leaves one word on the length for whoever reads on: a length that chunks overrule goes (RFC 9112 section 6.3), and of
+/// lines that say the same one stays (RFC 9110 section 8.6).
+fn say_once(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    } else if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+        && let Some(first) = headers.remove(CONTENT_LENGTH)
+    {
+        headers.insert(CONTENT_LENGTH, first);
+    }
+}
+
 /// Content-Length, where it is there; lines that say the same are one.
 pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, BadLength> {
-    let mut length = None;
-    for line in headers.get_all(CONTENT_LENGTH) {
-        let bytes = line.as_bytes();
-        // Digits alone: `+1` and `1, 1` are not.
-        let said = std::str::from_utf8(bytes)
-            .ok()
-            .filter(|_| !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit))
-            .and_then(|text| text.parse().ok())
-            .ok_or(BadLength)?;
-        if length.is_some_and(|length| length != said) {
-            return Err(BadLength);
-        }
-        length = Some(said);
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lines.next() else { return Ok(None) };
+    if lines.any(|other| other != first) {
+        return Err(BadLength);
     }
-    Ok(length)
+    // Digits alone: `+1` and `1, 1` are not.
+    let digits = first.to_str().map_err(|_| BadLength)?;
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(BadLength);
+    }
+    digits.parse().map(Some).map_err(|_| BadLength)
 }
 
 fn ends_chunked(codings: &HeaderValue) -> bool {
-    let last = codings.as_bytes().rsplit(|&byte| byte == b',').next();
-    last.is_some_and(|last| last.trim_ascii().eq_ignore_ascii_case(b"chunked"))
+    let last = codings.to_str().ok().and_then(|codings| codings.rsplit(',').next());
+    last.is_some_and(|last| last.trim_matches([' ', '\t']).eq_ignore_ascii_case("chunked"))
 }
 
 /// A request's.
 ///
 /// # Errors
 /// Where it cannot be told.
-pub(super) fn of_request(headers: &HeaderMap, version: Version) -> Result<Length, BadLength> {
-    match said(headers)? {
+pub(super) fn of_request(headers: &mut HeaderMap, version: Version) -> Result<Length, BadLength> {
+    let said = said(headers)?;
+    say_once(headers);
+    match said {
         Said::Nothing => Ok(Length::Exactly(0)),
         Said::Exactly(length) => Ok(Length::Exactly(length)),
         Said::Chunked if version != Version::HTTP_10 => Ok(Length::Chunked),
@@ -78,16 +88,24 @@ pub(super) fn of_request(headers: &HeaderMap, version: Version) -> Result<Length
 /// An answer's, to a request that was HEAD or not.
 ///
 /// # Errors
-/// Where its Content-Length is none.
-pub(super) fn of_response(headers: &HeaderMap, status: StatusCode, to_head: bool) -> Result<Length, BadLength> {
+/// Where its Content-Length is none, or it has chunks in a version that knows none (RFC 9112 section 6.1).
+pub(super) fn of_response(
+    headers: &mut HeaderMap,
+    version: Version,
+    status: StatusCode,
+    to_head: bool,
+) -> Result<Length, BadLength> {
     if to_head || !may_have_content(status) {
         return Ok(Length::Exactly(0));
     }
-    Ok(match said(headers)? {
-        Said::Nothing | Said::Codings => Length::UntilClose,
-        Said::Exactly(length) => Length::Exactly(length),
-        Said::Chunked => Length::Chunked,
-    })
+    let said = said(headers)?;
+    say_once(headers);
+    match said {
+        Said::Chunked | Said::Codings if version == Version::HTTP_10 => Err(BadLength),
+        Said::Nothing | Said::Codings => Ok(Length::UntilClose),
+        Said::Exactly(length) => Ok(Length::Exactly(length)),
+        Said::Chunked => Ok(Length::Chunked),
+    }
 }
 
 /// Whether answers of this status have content (RFC 9110 section 6.4.1).
@@ -109,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_length_of_a_request() {
-        let of = |lines: &[_]| of_request(&headers(lines), Version::HTTP_11);
+        let of = |lines: &[_]| of_request(&mut headers(lines), Version::HTTP_11);
         assert_eq!(of(&[]), Ok(Length::Exactly(0)));
         assert_eq!(of(&[("content-length", "12")]), Ok(Length::Exactly(12)));
         assert_eq!(
@@ -133,13 +151,13 @@ mod tests {
         for coding in ["gzip", "chunked, gzip", "identity", "", "xchunked", "chunked;q=1"] {
             assert_eq!(of(&[("transfer-encoding", coding)]), Err(BadLength), "{coding:?}");
         }
-        let chunked = headers(&[("transfer-encoding", "chunked")]);
-        assert_eq!(of_request(&chunked, Version::HTTP_10), Err(BadLength));
+        let mut chunked = headers(&[("transfer-encoding", "chunked")]);
+        assert_eq!(of_request(&mut chunked, Version::HTTP_10), Err(BadLength));
     }
 
     #[test]
     fn the_length_of_an_answer() {
-        let of = |lines: &[_]| of_response(&headers(lines), StatusCode::OK, false);
+        let of = |lines: &[_]| of_response(&mut headers(lines), Version::HTTP_11, StatusCode::OK, false);
         assert_eq!(of(&[]), Ok(Length::UntilClose));
         assert_eq!(of(&[("content-length", "3")]), Ok(Length::Exactly(3)));
         assert_eq!(of(&[("transfer-encoding", "gzip")]), Ok(Length::UntilClose));
@@ -148,10 +166,13 @@ mod tests {
             Ok(Length::Chunked)
         );
         assert_eq!(of(&[("content-length", "x")]), Err(BadLength));
-        let long = headers(&[("content-length", "3")]);
+        let mut long = headers(&[("content-length", "3")]);
         for (status, to_head) in [(200, true), (204, false), (304, false), (103, false)] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(of_response(&long, status, to_head), Ok(Length::Exactly(0)));
+            assert_eq!(
+                of_response(&mut long, Version::HTTP_11, status, to_head),
+                Ok(Length::Exactly(0))
+            );
         }
     }
 }

@@ -146,7 +146,12 @@ struct Place {
 
 impl Place {
     fn of(head: *const u8, part: &[u8]) -> Self {
-        let start = part.as_ptr().addr() - head.addr();
+        // What is empty may stand anywhere, outside of the head too.
+        let start = if part.is_empty() {
+            0
+        } else {
+            part.as_ptr().addr() - head.addr()
+        };
         Place {
             start,
             end: start + part.len(),

@@ -118,7 +118,11 @@ impl Output {
                         break;
                     }
                     Poll::Ready(None) => self.end(None)?,
-                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(WriteError::Body(error))),
+                    Poll::Ready(Some(Err(error))) => {
+                        // What there was before is the other side's all the same: a status above all.
+                        let _ = self.poll_drain(io, cx);
+                        return Poll::Ready(Err(WriteError::Body(error)));
+                    }
                     Poll::Ready(Some(Ok(frame))) => self.take(frame)?,
                 }
             }

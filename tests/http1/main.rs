@@ -45,6 +45,11 @@ fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
         .collect();
     // Values of a name keep theirs.
     fields.sort_by(|a, b| a.0.cmp(&b.0));
+    // What framing says twice, or in vain, is told once here (RFC 9112 section 6.3), and as it comes by hyper's client.
+    if headers.contains_key(http::header::TRANSFER_ENCODING) {
+        fields.retain(|(name, _)| name != "content-length");
+    }
+    fields.dedup_by(|a, b| a.0 == "content-length" && a == b);
     fields
 }
 
