@@ -1,5 +1,6 @@
 //! The composition root: settings in, a running guard out.
 
+mod background;
 mod certificates;
 mod reload;
 mod token;
@@ -139,9 +140,9 @@ impl Guard {
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let drain = Drain::default();
         let suppressed = Arc::new(Suppressed::default());
-        let slots = Arc::new(Semaphore::new(
-            settings.resources.max_connections.min(Semaphore::MAX_PERMITS),
-        ));
+        let slots = settings.resources.max_connections.min(Semaphore::MAX_PERMITS);
+        metrics.may_be_open(slots);
+        let slots = Arc::new(Semaphore::new(slots));
         let followed = Arc::new(Semaphore::new(MOST_FOLLOWED));
         let address = listeners.address;
         let mut threads = Vec::new();

@@ -87,7 +87,7 @@ pub fn build(parts: Parts, client: Client) -> impl Stack {
         // Charges only what the policy allows, and before the intent, which says that it goes on.
         .layer(LimitLayer { metrics: metrics.clone(), side: Side::Before })
         // Finds what a cancel may take, where the guard enforces its cap; passes everything else on.
-        .layer(ListLayer { client, tasks: tasks.clone() })
+        .layer(ListLayer { client, tasks: tasks.clone(), metrics: metrics.clone() })
         // Charges messages as far as they became known only now.
         .layer(LimitLayer { metrics: metrics.clone(), side: Side::After })
         // The intent is on disk before forward writes a byte; the outcome follows whatever happens below.

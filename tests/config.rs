@@ -208,6 +208,24 @@ mod values {
     }
 
     #[test]
+    fn a_path_of_the_api_is_no_path_of_the_upstream() {
+        for path in [
+            "/v2",
+            "/V2/",
+            "/gateway/v1",
+            "/v2/messages",
+            "/a/v2/workflows/runs",
+            "/llm/v1",
+        ] {
+            let text = format!("upstream: {{url: \"https://qstash.example{path}\"}}\n");
+            assert!(faults(&text).contains("part of QStash's own"), "{path}");
+        }
+        for path in ["/v", "/v2x", "/gateway", "/v1/qstash", "/messages"] {
+            valid(&format!("upstream: {{url: \"https://qstash.example{path}\"}}\n"));
+        }
+    }
+
+    #[test]
     fn urls_become_origins() {
         let origin = |url: &str| {
             let origin = valid(&format!("upstream: {{url: \"{url}\"}}\n"))
@@ -294,10 +312,12 @@ mod single_values {
         response_timeout_too_short: "upstream:\n  response_timeout: 30s\n";
         sizes: "resources:\n  max_inspected_body: 64KB\n  max_header_bytes: 4KiB\naudit: {rotate: {max_size: big}}\n";
         numbers: "policy:\n  bulk_cancel:\n    max_count: 0\n    max_message_ids: 1001\nresources: {max_connections: \"100\"}\naudit: {rotate: {keep: few}}\n";
+        networks: "listen:\n  trusted_proxies: [\"::ffff:10.0.0.0/104\", \"::ffff:192.0.2.1\", 10.0.0.5/8]\n";
         addresses: "listen: {address: \"localhost:8089\"}\nadmin: {address: 9089}\n";
         the_same_address_twice: "admin: {address: \"127.0.0.1:8089\"}\n";
         urls: "upstream: {url: qstash.upstash.io}\n";
         url_with_a_password: "upstream: {url: \"https://user:hunter2@qstash.upstash.io\"}\n";
+        url_within_the_api: "upstream: {url: \"https://qstash.upstash.io/v2/\"}\n";
         url_with_a_query: "upstream: {url: \"https://qstash.upstash.io/v2?x=1\"}\n";
     }
 }

@@ -1,6 +1,7 @@
 """What no schema says of the manifests: that their parts fit each other. Takes the folder with what kustomize made of each."""
 
 import pathlib
+import re
 import sys
 
 import yaml
@@ -29,14 +30,14 @@ def by_name(items):
     return {item["name"]: item for item in items}
 
 
-def containers_of(deployment):
-    pod = deployment["spec"]["template"]["spec"]
+def containers_of(workload):
+    pod = workload["spec"]["template"]["spec"]
     return pod, by_name(pod.get("initContainers", []) + pod["containers"])
 
 
-def restricted(deployment):
+def restricted(workload):
     """The Pod Security Standard of that name, a file system that is read, and bounds on what a container costs."""
-    pod, containers = containers_of(deployment)
+    pod, containers = containers_of(workload)
     for name, container in containers.items():
         own, of_pod = container.get("securityContext", {}), pod.get("securityContext", {})
         effective = {**of_pod, **own}
@@ -51,8 +52,32 @@ def restricted(deployment):
             assert effective["runAsUser"] == 65532, name
 
 
-def guard_fits(deployment, config, config_map):
-    pod, containers = containers_of(deployment)
+def room_for(trail, workload):
+    """How much a volume holds: the pod's own, or one that outlives it."""
+    own = by_name(workload["spec"]["template"]["spec"]["volumes"]).get(trail)
+    claims = {claim["metadata"]["name"]: claim for claim in workload["spec"].get("volumeClaimTemplates", [])}
+    assert (own is None) == (trail in claims), trail
+    if own is None:
+        return claims[trail]["spec"]["resources"]["requests"]["storage"]
+    return own["emptyDir"]["sizeLimit"]
+
+
+def scraped(containers):
+    """What deploy/prometheus/scrape.yaml keeps of a pod: containers and ports."""
+    (job,) = yaml.safe_load(pathlib.Path("deploy/prometheus/scrape.yaml").read_text())["scrape_configs"]
+    assert job["job_name"] == "qstash-guard", "as alerts.yaml has it"
+    keep = {rule["source_labels"][0]: re.compile(rule["regex"]) for rule in job["relabel_configs"] if rule.get("action") == "keep"}
+    kept = lambda label, value: keep[f"__meta_kubernetes_pod_container_{label}"].fullmatch(value)
+    return [
+        (name, port["containerPort"])
+        for name, container in containers.items()
+        for port in container.get("ports", [])
+        if kept("name", name) and kept("port_name", port["name"])
+    ]
+
+
+def guard_fits(workload, config, config_map):
+    pod, containers = containers_of(workload)
     guard, volumes = containers["qstash-guard"], by_name(pod["volumes"])
     mounts = {mount["mountPath"]: mount for mount in guard["volumeMounts"]}
 
@@ -65,16 +90,15 @@ def guard_fits(deployment, config, config_map):
     # The trail is written within a volume, and shown from there.
     assert not config["audit"]["path"].startswith("/")
     trail = mounts[guard["workingDir"]]
-    assert "emptyDir" in volumes[trail["name"]]
     shown = containers["trail"]
-    assert shown["command"][-1] == config["audit"]["path"]
+    assert f" {config['audit']['path']} " in shown["command"][-1]
     assert shown["restartPolicy"] == "Always"
     assert {m["name"]: m["mountPath"] for m in shown["volumeMounts"]} == {trail["name"]: shown["workingDir"]}
 
     # The volume holds what the rotation keeps, the file in use, and as much again: over its limit a pod is evicted.
     rotate = config["audit"]["rotate"]
     kept = (rotate["keep"] + 1) * int(rotate["max_size"].removesuffix("MiB"))
-    assert int(volumes[trail["name"]]["emptyDir"]["sizeLimit"].removesuffix("Gi")) * 1024 > 1.5 * kept
+    assert int(room_for(trail["name"], workload).removesuffix("Gi")) * 1024 > 1.5 * kept
 
     # Probes and Prometheus ask the admin port, which is not on loopback.
     admin = config["admin"]["address"]
@@ -84,8 +108,9 @@ def guard_fits(deployment, config, config_map):
         asked = guard[probe]["httpGet"]
         assert asked["path"] == path, probe
         assert ports[asked["port"]]["containerPort"] == port(admin), probe
-    annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+    annotations = workload["spec"]["template"]["metadata"]["annotations"]
     assert int(annotations["prometheus.io/port"]) == port(admin)
+    assert scraped(containers) == [("qstash-guard", port(admin))]
 
     # It may stop in its own time.
     resources = config["resources"]
@@ -97,8 +122,8 @@ def guard_fits(deployment, config, config_map):
     return guard
 
 
-def selects(selector, deployment):
-    labels = deployment["spec"]["template"]["metadata"]["labels"]
+def selects(selector, workload):
+    labels = workload["spec"]["template"]["metadata"]["labels"]
     return bool(selector) and selector.items() <= labels.items()
 
 
@@ -116,9 +141,9 @@ def sidecar():
     assert "listen" not in config
 
 
-def gateway():
-    found = documents("gateway")
-    config_map, deployment = found["ConfigMap", "qstash-guard"], found["Deployment", "qstash-guard"]
+def gateway(name="gateway", kind="Deployment"):
+    found = documents(name)
+    config_map, deployment = found["ConfigMap", "qstash-guard"], found[kind, "qstash-guard"]
     config = yaml.safe_load(config_map["data"]["guard.yaml"])
     assert all(document["metadata"].get("namespace") == "qstash-guard" for (kind, _), document in found.items() if kind != "Namespace")
     guard = guard_fits(deployment, config, config_map)
@@ -133,7 +158,8 @@ def gateway():
     assert by_name(guard["ports"])[service["ports"][0]["targetPort"]]["containerPort"] == listens == service["ports"][0]["port"]
     assert "replicas" not in deployment["spec"]
     scaler = found["HorizontalPodAutoscaler", "qstash-guard"]["spec"]
-    assert scaler["scaleTargetRef"]["name"] == deployment["metadata"]["name"] and scaler["minReplicas"] > 1
+    assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": kind, "name": deployment["metadata"]["name"]}
+    assert scaler["minReplicas"] > 1
     budget = found["PodDisruptionBudget", "qstash-guard"]["spec"]
     assert selects(budget["selector"]["matchLabels"], deployment) and budget["maxUnavailable"] < scaler["minReplicas"]
 
@@ -157,6 +183,22 @@ def gateway():
         leads_out = any("ipBlock" in to for rule in policy.get("egress", []) for to in rule.get("to", [{"ipBlock": "all"}]))
         assert leads_out == selects(selector, deployment)
         assert not (leads_out and selects(selector, redis))
+    return guard, config, by_name(pod["volumes"])
+
+
+def gateway_with_components():
+    """TLS for clients, and trails that outlive their pods."""
+    guard, config, volumes = gateway("gateway-components", "StatefulSet")
+    mounts = {mount["mountPath"]: mount for mount in guard["volumeMounts"]}
+    # The names that a Secret of the type kubernetes.io/tls has.
+    for key, name in {"certificate": "tls.crt", "private_key": "tls.key"}.items():
+        folder, file = config["listen"]["tls"][key].rsplit("/", 1)
+        assert file == name and "subPath" not in mounts[folder], key
+        secret = volumes[mounts[folder]["name"]]["secret"]["secretName"]
+    certificate = yaml.safe_load((made / "kubernetes/gateway/tls/certificate.yaml").read_text())
+    assert certificate["spec"]["secretName"] == secret
+    assert certificate["metadata"]["namespace"] == "qstash-guard"
+    assert "qstash-guard.qstash-guard.svc" in certificate["spec"]["dnsNames"]
 
 
 def callers():
@@ -166,6 +208,6 @@ def callers():
     assert spec["egress"] == [{"to": [{"namespaceSelector": {}}]}], "the cluster, and nothing outside"
 
 
-for fits in (sidecar, gateway, callers):
+for fits in (sidecar, gateway, gateway_with_components, callers):
     fits()
 print("the parts of the manifests fit each other")

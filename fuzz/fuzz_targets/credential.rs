@@ -6,7 +6,7 @@ use qstash_guard::qstash::credential;
 
 fuzz_target!(|input: (Option<Vec<u8>>, &str)| {
     let (authorization, query) = input;
-    let Ok(shown) = credential::read(authorization.as_deref(), Some(query.as_bytes())) else {
+    let Ok(shown) = credential::read(authorization.iter().map(Vec::as_slice), Some(query.as_bytes())) else {
         return;
     };
     let Some(pair) = &shown.query else { return };

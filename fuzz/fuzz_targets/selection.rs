@@ -8,7 +8,7 @@ mod server;
 
 use case::Case;
 use libfuzzer_sys::fuzz_target;
-use qstash_guard::policy::{Policy, Request, Verdict, judge};
+use qstash_guard::policy::{Caller, Context, Policy, Request, Verdict, judge};
 
 fuzz_target!(|input: (Option<Vec<u8>>, Vec<u8>, bool)| {
     let (query, body, content_encoded) = input;
@@ -21,7 +21,12 @@ fuzz_target!(|input: (Option<Vec<u8>>, Vec<u8>, bool)| {
         body: &body,
         content_encoded,
     };
-    let judgement = judge(&Policy::default(), &request);
+    let nobody = Context {
+        caller: &Caller::anonymous(),
+        client: std::net::Ipv4Addr::LOCALHOST.into(),
+        time: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let judgement = judge(&Policy::default(), &request, &nobody);
     let reading = judgement.reading.expect("the path is plain");
     if !matches!(judgement.verdict, Verdict::Allow(_)) {
         return;

@@ -5,14 +5,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::signal::unix::Signal;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinError;
 use tokio::time::MissedTickBehavior;
 
+use super::background::{Background, finished};
 use super::certificates::Certificates;
 use super::token::TokenHolder;
 use crate::audit::{Event, Record, Recorded, Trail};
@@ -27,9 +28,6 @@ use crate::telemetry::{Metrics, logs};
 
 /// How often the file is looked at. A change is taken at the second look that finds it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// A read that takes longer is said to hang.
-const LATE: Duration = Duration::from_secs(10);
 
 /// So many bytes of a fault are recorded; the log has all of it.
 const MOST_OF_A_FAULT: usize = 1024;
@@ -109,53 +107,19 @@ impl fmt::Display for Cause {
     }
 }
 
-/// The configuration being read, on a thread that may block.
-struct Reading {
-    cause: Cause,
-    since: Instant,
-    late: bool,
-    done: JoinHandle<Read>,
-}
-
 /// The configuration as it was seen, and what is to be taken of it.
 type Read = (Watched, Option<Result<Loaded, Faults>>);
 
-impl Reading {
-    /// Reads what is asked for; for a change, only what has changed and stands still.
-    fn start(watched: &Watched, cause: Cause) -> Self {
-        let mut watched = watched.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let read = match cause {
-                Cause::Hangup => Some(watched.load(&config::process_environment)),
-                Cause::Changed => watched.look(&config::process_environment),
-            };
-            (watched, read)
-        });
-        Reading {
-            cause,
-            since: Instant::now(),
-            late: false,
-            done,
-        }
-    }
-
-    /// Says once that it takes long.
-    fn tell_if_late(&mut self) {
-        if !self.late && self.since.elapsed() > LATE {
-            self.late = true;
-            tracing::error!(
-                "the configuration cannot be read: its file system does not answer; the policy in force stays"
-            );
-        }
-    }
-}
-
-/// What a reading brought; never, where there is none.
-async fn finished(reading: &mut Option<Reading>) -> (Cause, Result<Read, JoinError>) {
-    match reading {
-        Some(reading) => (reading.cause, (&mut reading.done).await),
-        None => std::future::pending().await,
-    }
+/// Reads what of the configuration is asked for; for a change, only what has changed and stands still.
+fn read(watched: &Watched, cause: Cause) -> Background<(Cause, Read)> {
+    let mut watched = watched.clone();
+    Background::new(tokio::task::spawn_blocking(move || {
+        let read = match cause {
+            Cause::Hangup => Some(watched.load(&config::process_environment)),
+            Cause::Changed => watched.look(&config::process_environment),
+        };
+        (cause, (watched, read))
+    }))
 }
 
 impl Reloader {
@@ -164,9 +128,9 @@ impl Reloader {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut looked = Timestamp::now();
-        // A file on a network may hang, and then the trail is opened again all the same.
-        let mut reading: Option<Reading> = None;
-        let mut asked = false;
+        // Each file by itself: one that hangs keeps no other from being read, nor the trail from being opened again.
+        let (mut reading, mut token, mut certificates) = (None, None, None);
+        let (mut asked, mut token_asked, mut certificates_asked) = (false, false, false);
         loop {
             tokio::select! {
                 biased;
@@ -175,16 +139,16 @@ impl Reloader {
                     if let Err(error) = self.trail.reopen().await {
                         tracing::error!(%error, "the audit trail cannot be opened again");
                     }
-                    asked = true;
-                    self.look_at_token(true).await;
-                    if let Some(certificates) = &mut self.certificates {
-                        certificates.reload().await;
-                    }
+                    (asked, token_asked, certificates_asked) = (true, true, true);
                 }
-                (cause, done) = finished(&mut reading) => {
-                    reading = None;
+                looked = finished(&mut token) => self.take_token(looked),
+                looked = finished(&mut certificates) => match looked {
+                    Ok(looked) => self.certificates = Some(looked),
+                    Err(error) => tracing::error!(%error, "the certificate could not be read again"),
+                },
+                done = finished(&mut reading) => {
                     match done {
-                        Ok((watched, result)) => {
+                        Ok((cause, (watched, result))) => {
                             self.watched = watched;
                             if let Some(result) = result {
                                 self.take(cause, result).await;
@@ -198,18 +162,31 @@ impl Reloader {
                 _ = looks.tick() => {
                     looked = self.tell_of_expired(looked);
                     match &mut reading {
-                        None => reading = Some(Reading::start(&self.watched, Cause::Changed)),
-                        Some(reading) => reading.tell_if_late(),
+                        None => reading = Some(read(&self.watched, Cause::Changed)),
+                        Some(reading) => reading.tell_if_late("the configuration"),
                     }
-                    self.look_at_token(false).await;
-                    if let Some(certificates) = &mut self.certificates {
-                        certificates.look().await;
+                    match &mut token {
+                        None => token = self.look_at_token(false),
+                        Some(token) => token.tell_if_late("the token"),
+                    }
+                    match &mut certificates {
+                        None => certificates = self.look_at_certificates(false),
+                        Some(certificates) => certificates.tell_if_late("the certificate"),
                     }
                 }
             }
+            // What was being read already may have been read too early.
             if asked && reading.is_none() {
                 asked = false;
-                reading = Some(Reading::start(&self.watched, Cause::Hangup));
+                reading = Some(read(&self.watched, Cause::Hangup));
+            }
+            if token_asked && token.is_none() {
+                token_asked = false;
+                token = self.look_at_token(true);
+            }
+            if certificates_asked && certificates.is_none() {
+                certificates_asked = false;
+                certificates = self.look_at_certificates(true);
             }
         }
     }
@@ -226,16 +203,41 @@ impl Reloader {
     }
 
     /// Looks at the file of the token that is in force.
-    async fn look_at_token(&mut self, at_once: bool) {
-        let Some(mut token) = self.token.clone() else { return };
-        let looked = tokio::task::spawn_blocking(move || {
+    fn look_at_token(&self, at_once: bool) -> Option<Background<TokenHolder>> {
+        let mut token = self.token.clone()?;
+        Some(Background::new(tokio::task::spawn_blocking(move || {
             token.look(at_once);
             token
-        });
-        match looked.await {
-            Ok(token) => self.token = Some(token),
+        })))
+    }
+
+    /// Keeps what was seen of the token's file, unless another configuration has another token by now.
+    fn take_token(&mut self, looked: Result<TokenHolder, JoinError>) {
+        match looked {
+            Ok(token) => {
+                if let Some(present) = self
+                    .token
+                    .as_mut()
+                    .filter(|present| Arc::ptr_eq(&present.broker, &token.broker))
+                {
+                    *present = token;
+                }
+            }
             Err(error) => tracing::error!(%error, "the token could not be read again"),
         }
+    }
+
+    /// Looks at the files of the certificate.
+    fn look_at_certificates(&self, at_once: bool) -> Option<Background<Certificates>> {
+        let mut certificates = self.certificates.clone()?;
+        Some(Background::new(tokio::spawn(async move {
+            if at_once {
+                certificates.reload().await;
+            } else {
+                certificates.look().await;
+            }
+            certificates
+        })))
     }
 
     /// The holder of the token that new settings ask for: the one that is in force, where the source is the same.

@@ -8,9 +8,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use crate::config::{Look, Looks};
 use crate::layers::TokenSource;
 use crate::layers::broker::Broker;
 use crate::qstash::credential::Token;
@@ -46,14 +46,9 @@ pub(super) struct TokenHolder {
     source: TokenSource,
     /// What requests take it from.
     pub(super) broker: Arc<Broker>,
-    /// What of the file was seen last.
-    seen: Option<Look>,
-    /// What of it was last put in force, or found faulty.
-    taken: Option<Look>,
+    /// What of the file was seen.
+    looks: Looks,
 }
-
-/// The hash of what a file held, or of why it could not be read.
-type Look = [u8; 32];
 
 impl TokenHolder {
     /// Takes the token from its source. Blocks while a file is read.
@@ -61,19 +56,19 @@ impl TokenHolder {
     /// # Errors
     /// Why there is none.
     pub(super) fn open(source: TokenSource) -> Result<Self, TokenFault> {
-        let (token, look) = match &source {
-            TokenSource::Value(token) => (token.clone(), None),
+        let mut looks = Looks::default();
+        let token = match &source {
+            TokenSource::Value(token) => token.clone(),
             TokenSource::File(path) => {
                 let read = read(path);
-                let look = look(&read);
-                (token(path, read)?, Some(look))
+                looks.take(look(&read));
+                token(path, read)?
             }
         };
         Ok(TokenHolder {
             source,
             broker: Arc::new(Broker::new(token)),
-            seen: look,
-            taken: look,
+            looks,
         })
     }
 
@@ -87,17 +82,15 @@ impl TokenHolder {
     /// while the file is read.
     pub(super) fn look(&mut self, at_once: bool) {
         let TokenSource::File(path) = &self.source else { return };
-        let read = read(path);
-        let now = Some(look(&read));
-        let settled = at_once || self.seen == now;
-        self.seen = now;
-        if !settled || (self.taken == now && !at_once) {
+        let read = read_again(path);
+        let now = look(&read);
+        if at_once {
+            self.looks.take(now);
+        } else if !self.looks.find_change(now) {
             return;
         }
-        let changed = self.taken != now;
-        self.taken = now;
         match token(path, read) {
-            Ok(token) if changed => {
+            Ok(token) if self.broker.held().token() != Some(&token) => {
                 tracing::info!(file = %path.display(), token = %token.fingerprint(), "another token is in force");
                 self.broker.replace(token);
             }
@@ -114,12 +107,18 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(text)
 }
 
+/// Reads a file that may have become something else: to open a pipe waits for a writer, and might wait for ever.
+fn read_again(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    if std::fs::metadata(path)?.is_file() {
+        read(path)
+    } else {
+        Err(io::Error::other("it is no file any more"))
+    }
+}
+
 fn look(read: &io::Result<Zeroizing<Vec<u8>>>) -> Look {
-    let hash = match read {
-        Ok(text) => Sha256::new().chain_update(b"+").chain_update(text.as_slice()),
-        Err(error) => Sha256::new().chain_update(b"-").chain_update(error.to_string()),
-    };
-    hash.finalize().into()
+    let error = read.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    Look::at([read.as_ref().map(|text| text.as_slice()).map_err(|_| error.as_str())])
 }
 
 /// The token of a file's text, whose last line may have an end.

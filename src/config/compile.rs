@@ -91,6 +91,7 @@ impl Loaded {
         }
         let given = compile("--upstream", &text, &|_| None)?;
         self.settings.policy.upstream_host = given.settings.policy.upstream_host;
+        self.settings.policy.upstream_has_path = given.settings.policy.upstream_has_path;
         self.settings.upstream.origin = given.settings.upstream.origin;
         let of_upstream = |warning: &Warning| warning.message() == policy::HOSTED_IGNORES_COUNT;
         self.warnings.retain(|warning| !of_upstream(warning));
@@ -103,6 +104,7 @@ impl Loaded {
     pub(super) fn keep_upstream(&mut self, running: &Settings) {
         let host = &running.policy.upstream_host;
         self.settings.policy.upstream_host.clone_from(host);
+        self.settings.policy.upstream_has_path = running.policy.upstream_has_path;
         self.warnings
             .retain(|warning| warning.message() != policy::HOSTED_IGNORES_COUNT);
     }

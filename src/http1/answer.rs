@@ -58,10 +58,9 @@ impl Asked {
         B: Body<Data = Bytes> + Spelled,
     {
         let spelling = body.spelling();
-        let reason = match spelling {
-            Some(spelling) => spelling.reason(),
-            None => head.status.canonical_reason().unwrap_or_default().as_bytes(),
-        };
+        let reason = spelling
+            .and_then(Spelling::reason)
+            .unwrap_or_else(|| head.status.canonical_reason().unwrap_or_default().as_bytes());
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(head.status.as_str().as_bytes());
         out.push(b' ');

@@ -76,7 +76,7 @@ pub(super) fn take_request(input: &mut BytesMut, most: usize) -> Result<Option<R
         uri: Uri::from_maybe_shared(target.in_(&head)).map_err(|_| BadHead::Malformed)?,
         version: version(minor),
         headers: headers(&fields, &head)?,
-        spelling: Spelling::new(lines(&fields, &head), Bytes::new()),
+        spelling: Spelling::new(lines(&fields, &head), None),
     }))
 }
 
@@ -113,7 +113,7 @@ pub(super) fn take_response(input: &mut BytesMut, most: usize) -> Result<Option<
         headers: headers(&fields, &head)?,
         spelling: Spelling::new(
             lines(&fields, &head),
-            reason.map_or_else(Bytes::new, |reason| reason.in_(&head)),
+            Some(reason.map_or_else(Bytes::new, |reason| reason.in_(&head))),
         ),
     }))
 }

@@ -8,17 +8,22 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 #[derive(Clone, Debug, Default)]
 pub struct Spelling {
     lines: Bytes,
-    reason: Bytes,
+    reason: Option<Bytes>,
 }
 
 impl Spelling {
-    pub(super) fn new(lines: Bytes, reason: Bytes) -> Self {
+    pub(super) fn new(lines: Bytes, reason: Option<Bytes>) -> Self {
         Spelling { lines, reason }
     }
 
-    /// The words behind the status, which may be none (RFC 9112 section 4).
-    pub(super) fn reason(&self) -> &[u8] {
-        &self.reason
+    /// The words behind an answer's status, which may be empty (RFC 9112 section 4).
+    pub fn reason(&self) -> Option<&[u8]> {
+        self.reason.as_deref()
+    }
+
+    /// Leaves the words to whoever writes the status.
+    pub fn forget_reason(&mut self) {
+        self.reason = None;
     }
 
     /// The names of the fields, in order.
@@ -124,7 +129,7 @@ mod tests {
             headers.append(name, value.trim().parse().unwrap());
         }
         change(&mut headers);
-        let spelling = Spelling::new(Bytes::from_static(lines.as_bytes()), Bytes::new());
+        let spelling = Spelling::new(Bytes::from_static(lines.as_bytes()), None);
         let mut out = Vec::new();
         write_fields(&headers, Some(&spelling), &mut out);
         String::from_utf8(out).unwrap().replace('\r', "")

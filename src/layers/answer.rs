@@ -16,6 +16,19 @@ pub(crate) struct Answered {
     pub(crate) action_id: Option<String>,
     /// What became of the request, where whoever sent it knows that better than one answer tells.
     pub(crate) result: Option<Outcome>,
+    /// The last of the cancels that the guard sent in the place of the request, where not all went well.
+    pub(crate) part: Option<Part>,
+}
+
+/// One of the cancels by ids that the guard sends in the place of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// How many messages went before it.
+    pub(crate) before: u64,
+    /// How many ids it has.
+    pub(crate) ids: u64,
+    /// How many ids were sent so far, with its own.
+    pub(crate) sent: u64,
 }
 
 /// Reads an answer's body, plain or compressed as its Content-Encoding says (RFC 9110 section 8.4.1). What cannot be

@@ -29,7 +29,7 @@ use super::owed::Owed;
 use super::passage::{Judged, Outbound, Selected};
 use super::permitted::Permitted;
 use crate::audit::{Decision, Event, OnFailure, Outcome, Record, Trail};
-use crate::policy::{Code, Mode, Refusal, Ruling, Treatment};
+use crate::policy::{Cap, Code, Mode, Refusal, Ruling, Treatment};
 use crate::qstash::operation::Operation;
 use crate::telemetry::Metrics;
 
@@ -136,6 +136,7 @@ impl AuditCancelLayer {
             selected,
             charged,
             accounted: None,
+            part: None,
             overran: false,
             origin,
         };
@@ -163,6 +164,7 @@ impl AuditCancelLayer {
                     ..guarded.record(Event::Outcome)
                 }),
                 otherwise: "the guard stopped before the answer",
+                gone: guarded.selected.as_ref().and_then(Selected::gone),
                 since: sent,
                 trail: self.trail.clone(),
             };
@@ -204,6 +206,7 @@ impl AuditCancelLayer {
             }
             // An upstream that echoes the token in place of an id gets it into no record.
             answered.action_id.take_if(|id| credential.as_ref().is_some_and(|token| token.is_in(id)));
+            guarded.part = answered.part;
             // What more went than was allowed closes the cap at once, before anything is written.
             let overran = guarded.held_against(&Said::from(&answered), self.tell());
             let own = reply.refusal.is_some() || answered.result.is_some();
@@ -264,6 +267,7 @@ impl AuditCancelLayer {
         let mut written = Owed {
             record: passed,
             otherwise: "the client left before the answer",
+            gone: None,
             since: sent,
             trail: self.trail.clone(),
         };
@@ -293,9 +297,12 @@ impl AuditCancelLayer {
 /// The refusal of a cancel whose cap QStash was seen not to honour. Under monitor mode it decides nothing.
 fn overrun(origin: &Origin, operation: Operation, selected: Option<&Selected>) -> Option<Refusal> {
     let overrun = origin.snapshot.overruns.of(operation);
-    // What was listed goes by ids in the query, and rests on nothing that QStash has to keep.
-    let selected = selected.filter(|selected| selected.listed.is_none())?;
-    let violation = origin.snapshot.policy.overrun_violation(overrun, &selected.selection)?;
+    let selected = selected?;
+    // What was listed goes by ids in the query, and does not rest on `count`.
+    let violation = match selected.listed {
+        Some(_) => overrun.violation_of(Cap::Listed)?,
+        None => origin.snapshot.policy.overrun_violation(overrun, &selected.selection)?,
+    };
     Refusal::of(vec![violation])
 }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::masked::Masked;
 use crate::http1::{Spelled, Spelling};
 use crate::upstream::{BodyFault, Download};
 
@@ -18,6 +19,20 @@ pub enum ReplyBody {
     Stream(Download),
     /// The upstream's, read to be recorded: what was read, and the rest.
     Read(Box<(VecDeque<Frame<Bytes>>, Download)>),
+    /// The upstream's, without the guard's token.
+    Masked(Box<Masked>),
+}
+
+impl ReplyBody {
+    /// Where the answer comes from, if that is not the guard.
+    pub(super) fn download_mut(&mut self) -> Option<&mut Download> {
+        match self {
+            ReplyBody::Own(_) => None,
+            ReplyBody::Stream(download) => Some(download),
+            ReplyBody::Read(parts) => Some(&mut parts.1),
+            ReplyBody::Masked(body) => body.body_mut().download_mut(),
+        }
+    }
 }
 
 impl Spelled for ReplyBody {
@@ -26,6 +41,7 @@ impl Spelled for ReplyBody {
             ReplyBody::Own(_) => None,
             ReplyBody::Stream(download) => download.spelling(),
             ReplyBody::Read(parts) => parts.1.spelling(),
+            ReplyBody::Masked(body) => body.body().spelling(),
         }
     }
 }
@@ -42,6 +58,7 @@ impl Body for ReplyBody {
                 Some(frame) => Poll::Ready(Some(Ok(frame))),
                 None => Pin::new(&mut parts.1).poll_frame(cx),
             },
+            ReplyBody::Masked(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -50,6 +67,7 @@ impl Body for ReplyBody {
             ReplyBody::Own(bytes) => bytes.is_none(),
             ReplyBody::Stream(download) => download.is_end_stream(),
             ReplyBody::Read(parts) => parts.0.is_empty() && parts.1.is_end_stream(),
+            ReplyBody::Masked(body) => body.is_end_stream(),
         }
     }
 
@@ -59,6 +77,7 @@ impl Body for ReplyBody {
             ReplyBody::Stream(download) => download.size_hint(),
             // The framing of the answer's head counts: a length if it gave one, chunks otherwise.
             ReplyBody::Read(..) => SizeHint::default(),
+            ReplyBody::Masked(body) => body.size_hint(),
         }
     }
 }

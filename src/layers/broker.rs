@@ -78,18 +78,24 @@ impl Held {
     pub fn token(&self) -> Option<&Token> {
         self.token.as_ref()
     }
-}
 
-impl Held {
+    /// The token as it goes on: as it is, and percent-encoded. One that is too short to be a token has no form.
+    pub(super) fn forms(&self) -> impl Iterator<Item = &[u8]> {
+        let token = self.token.as_ref().filter(|token| token.is_long());
+        let encoded = self.pair.split_once('=').map(|(_, encoded)| encoded.as_bytes());
+        token
+            .into_iter()
+            .flat_map(move |token| [Some(token.as_bytes()), encoded])
+            .flatten()
+    }
+
     /// Whether a text that a client is to see holds the token, as it is or percent-encoded up to twice. One that is too
     /// short to be a token is in no text.
     pub(super) fn is_in(&self, text: &[u8]) -> bool {
-        let Some(token) = self.token.as_ref().map(Token::as_bytes) else {
-            return false;
-        };
+        let Some(token) = &self.token else { return false };
         let mut layer = Cow::Borrowed(text);
         for _ in 0..=LAYERS {
-            if token.len() >= SHORTEST && layer.windows(token.len()).any(|part| part == token) {
+            if token.is_in(&layer) {
                 return true;
             }
             match percent_decode(&layer).into() {
@@ -103,8 +109,6 @@ impl Held {
 
 /// So many layers of percent-encoding are undone: a target in the query of another one has two.
 const LAYERS: usize = 2;
-/// No token that QStash gives out is shorter, in bytes.
-const SHORTEST: usize = 16;
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

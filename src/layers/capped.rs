@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use http::{HeaderValue, Method, Response};
 use tower::Service;
 use uuid::Uuid;
 
-use super::answer::{self, Answered};
+use super::answer::{self, Answered, Part};
 use super::body::ReplyBody;
 use super::exchange::Reply;
 use super::forward::Forward;
@@ -98,6 +99,10 @@ enum Fate {
 struct Met {
     fate: Fate,
     status: Option<u16>,
+    /// The number in its answer, also where that leaves open what became of it.
+    said: Option<u64>,
+    /// The bulk action that goes on, where the answer names one.
+    action_id: Option<String>,
     /// Why it is not what it should be, in words that go on after "then".
     why: String,
 }
@@ -106,25 +111,49 @@ impl Sending {
     async fn send(mut self, listed: Listed, lent: &Lent, idle: Duration) -> Reply {
         let ids = match listed.found {
             Ok(ids) => ids,
-            Err(message) => return self.failed(Fate::Unsent, 0, None, message),
+            Err(message) => return self.failed(Met::none(Fate::Unsent, ""), 0, None, message),
         };
-        let mut cancelled: u64 = 0;
+        let (mut cancelled, mut sent): (u64, u64) = (0, 0);
         let mut status = None;
         for chunk in chunks(&ids, listed.max_message_ids, lent.pair()) {
             let asked = chunk.ids.len() as u64;
-            let met = self.send_one(lent, &chunk.target, idle).await;
-            status = met.status;
-            if let Fate::Cancelled(number) = met.fate {
-                cancelled = cancelled.saturating_add(number);
-                if number <= asked {
-                    continue;
-                }
+            // One overrun, not one of each that is under way.
+            let met = if listed.overruns.of(self.operation).listed {
+                Met::none(Fate::Unsent, "QStash took more than the ids of another cancel")
+            } else {
+                self.send_one(lent, &chunk.target, idle).await
+            };
+            if met.fate != Fate::Unsent {
+                sent += asked;
+                tracing::debug!(
+                    request_id = self.request_id.map(tracing::field::display),
+                    ids = asked,
+                    status = met.status,
+                    cancelled = met.said,
+                    "sent a cancel by ids"
+                );
             }
-            let why = match met.fate {
-                Fate::Cancelled(number) => format!("QStash says that it cancelled {number} for {asked} ids"),
-                _ => met.why,
+            let part = Part {
+                before: cancelled,
+                ids: asked,
+                sent,
+            };
+            // What QStash says to have taken is believed, also where it is more than the ids.
+            let over = met.said.filter(|number| *number > asked);
+            if let (Fate::Cancelled(number), _) | (_, Some(number)) = (met.fate, over) {
+                cancelled = cancelled.saturating_add(number);
+            }
+            listed.gone.store(cancelled, Ordering::SeqCst);
+            status = met.status;
+            if matches!(met.fate, Fate::Cancelled(_)) && over.is_none() {
+                continue;
+            }
+            let why = match over {
+                Some(number) => format!("QStash says that it cancelled {number} for {asked} ids"),
+                None => met.why.clone(),
             };
             let next = match met.fate {
+                Fate::Unknown if over.is_some() => "it may not have ended, so look before you repeat it".to_owned(),
                 Fate::Unknown => format!("up to {asked} more may be cancelled, so look before you repeat it"),
                 _ => "nothing more was sent".to_owned(),
             };
@@ -132,7 +161,7 @@ impl Sending {
                 "Of {} messages that the cancel may take, {cancelled} were cancelled, then {why}; {next}.",
                 ids.len()
             );
-            return self.failed(met.fate, cancelled, status, message);
+            return self.failed(met, cancelled, Some(part), message);
         }
         let body = serde_json::json!({ "cancelled": cancelled }).to_string();
         let mut response = Response::new(ReplyBody::Own(Some(Bytes::from(body))));
@@ -142,8 +171,8 @@ impl Sending {
         reply.answered = Some(Box::new(Answered {
             status,
             cancelled: Some(cancelled),
-            action_id: None,
             result: Some(Outcome::Completed),
+            ..Answered::default()
         }));
         reply
     }
@@ -173,7 +202,7 @@ impl Sending {
         let coding = head.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
         let body = match body {
             ReplyBody::Stream(download) => tokio::time::timeout(self.within, whole(download, answer::MOST)).await,
-            ReplyBody::Own(_) | ReplyBody::Read(_) => Ok(Ok(Bytes::new())),
+            ReplyBody::Own(_) | ReplyBody::Read(_) | ReplyBody::Masked(_) => Ok(Ok(Bytes::new())),
         };
         let answered = match body {
             Ok(Ok(body)) => answer::read(&body, coding),
@@ -183,7 +212,8 @@ impl Sending {
     }
 
     /// The answer where not all went well, with what is true of all of it.
-    fn failed(&self, fate: Fate, cancelled: u64, status: Option<u16>, message: String) -> Reply {
+    fn failed(&self, met: Met, cancelled: u64, part: Option<Part>, message: String) -> Reply {
+        let fate = met.fate;
         let refusal = Refusal::new(Code::CapUnresolvable, message);
         let mut reply = Reply::failed(self.request_id, self.operation, refusal);
         let result = match fate {
@@ -194,10 +224,11 @@ impl Sending {
             Fate::Unsent | Fate::Cancelled(_) => Outcome::Unsent,
         };
         reply.answered = Some(Box::new(Answered {
-            status,
+            status: met.status,
             cancelled: (cancelled > 0 || fate != Fate::Unknown).then_some(cancelled),
-            action_id: None,
+            action_id: met.action_id,
             result: Some(result),
+            part,
         }));
         reply
     }
@@ -208,6 +239,8 @@ impl Met {
         Met {
             fate,
             status: None,
+            said: None,
+            action_id: None,
             why: why.to_owned(),
         }
     }
@@ -220,13 +253,18 @@ impl Met {
             (401 | 403 | 404 | 405 | 412, ..) => Fate::Refused,
             _ => Fate::Unknown,
         };
+        let goes_on = answered.action_id.as_ref();
+        let but = match (status, goes_on) {
+            (300.., _) => "",
+            (_, Some(_)) => " and goes on",
+            (_, None) => " without a number",
+        };
         Met {
             fate,
             status: Some(status),
-            why: format!(
-                "QStash answered {status}{}",
-                if status < 300 { " without a number" } else { "" }
-            ),
+            said: answered.cancelled.filter(|_| status < 300),
+            action_id: goes_on.cloned(),
+            why: format!("QStash answered {status}{but}"),
         }
     }
 }

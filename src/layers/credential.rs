@@ -27,6 +27,6 @@ impl Credential {
 
     /// Whether a text that is to be recorded holds it.
     pub(super) fn is_in(&self, text: &str) -> bool {
-        self.0.is_in(text)
+        self.0.is_in(text.as_bytes())
     }
 }

@@ -55,6 +55,7 @@ impl Follower {
                 ..guarded.record(Event::BulkActionFinished)
             }),
             otherwise: "the guard stopped before the end of the bulk action was known",
+            gone: None,
             since,
             trail: self.trail.clone(),
         };
@@ -95,7 +96,7 @@ impl Follower {
             let asked = async {
                 tokio::time::sleep(wait).await;
                 self.client
-                    .bulk_action(target, authorization.as_ref(), Pace::HOUR.answer)
+                    .bulk_action(target, authorization.as_ref(), Pace::HOUR.answer, &self.metrics)
                     .await
             };
             let heard = tokio::select! {
@@ -109,6 +110,10 @@ impl Follower {
             let (request_id, action_id) = (guarded.request_id, id);
             match &heard {
                 Ok(action) => {
+                    tracing::debug!(
+                        %request_id, action_id, finished = action.finished, total = action.total,
+                        processed = action.processed, "asked QStash for a bulk action"
+                    );
                     known = *action;
                     let said = Said {
                         action_id: Some(id.to_owned()),
@@ -125,13 +130,13 @@ impl Follower {
                     }
                     if known.finished {
                         if let Some(went) = known.processed.or(known.total) {
-                            guarded.account(went, &self.metrics).await;
+                            let before = guarded.part.map_or(0, |part| part.before);
+                            guarded.account(went.saturating_add(before), &self.metrics).await;
                         }
                         return End::Finished(known);
                     }
-                    tracing::debug!(%request_id, action_id, "the bulk action is in progress");
                 }
-                Err(error) => tracing::debug!(%request_id, action_id, %error, "nothing is known of the bulk action"),
+                Err(error) => tracing::debug!(%request_id, action_id, %error, "asked QStash for a bulk action in vain"),
             }
             last = Some(heard);
         }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::answer::Answered;
+use super::answer::{Answered, Part};
 use super::exchange::Origin;
 use super::owed::Owed;
 use super::passage::Selected;
@@ -26,6 +26,8 @@ pub(super) struct Guarded {
     pub(super) charged: bool,
     /// How many messages it was said to have taken.
     pub(super) accounted: Option<u64>,
+    /// The last of the cancels that were sent in its place, where not all went well.
+    pub(super) part: Option<Part>,
     /// Whether it was seen to take more than it allowed.
     pub(super) overran: bool,
     /// Where it comes from, and what it was judged by.

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
@@ -16,6 +17,7 @@ use super::exchange::Reply;
 use super::passage::{Judged, Listed};
 use crate::audit::SelectionRecord;
 use crate::policy::{GuardedCap, Refusal, not_resolvable};
+use crate::telemetry::Metrics;
 use crate::upstream::{Client, Lent, ListError, list};
 
 /// Layer of [`List`].
@@ -25,6 +27,8 @@ pub struct ListLayer {
     pub client: Client,
     /// Where listings run, to be waited for at shutdown.
     pub tasks: TaskTracker,
+    /// Where the questions are counted.
+    pub metrics: Metrics,
 }
 
 /// See the module.
@@ -64,10 +68,10 @@ where
         };
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        let client = self.layer.client.clone();
+        let layer = self.layer.clone();
         let (answer, answered) = oneshot::channel();
         // A task of its own sees the client leave, and can still say so in the trail.
-        let task = self.layer.tasks.spawn(run(inner, client, judged, cap, answer));
+        let task = self.layer.tasks.spawn(run(inner, layer, judged, cap, answer));
         Either::Right(Box::pin(async move {
             if let Ok(reply) = answered.await {
                 return Ok(reply);
@@ -81,14 +85,14 @@ where
 
 /// Lists, and hands the request on with what was found. A client that leaves ends the listing: nobody waits for what it
 /// would cancel, and a client that asks again would have it cancelled twice.
-async fn run<S>(mut inner: S, client: Client, mut judged: Judged, cap: GuardedCap, mut answer: oneshot::Sender<Reply>)
+async fn run<S>(mut inner: S, layer: ListLayer, mut judged: Judged, cap: GuardedCap, mut answer: oneshot::Sender<Reply>)
 where
     S: Service<Judged, Response = Reply, Error = Infallible>,
 {
     let Some(selected) = &mut judged.selected else { return };
     let lent = Lent::of(&judged.head);
     let found = tokio::select! {
-        found = list(&client, &lent, &selected.selection, cap.count) => found,
+        found = list(&layer.client, &lent, &selected.selection, cap.count, &layer.metrics) => found,
         () = answer.closed() => Err(ListError::Failed("the client left before it ended".to_owned())),
     };
     let found = match found {
@@ -111,6 +115,8 @@ where
     selected.listed = Some(Listed {
         found,
         max_message_ids: cap.max_message_ids,
+        gone: Arc::default(),
+        overruns: Arc::clone(&judged.origin.snapshot.overruns),
     });
     let Ok(reply) = inner.call(judged).await;
     let _ = answer.send(reply);

@@ -19,6 +19,7 @@ pub mod forward;
 mod guarded;
 pub mod limit;
 pub mod list;
+pub mod masked;
 pub mod overrun;
 mod owed;
 mod pace;

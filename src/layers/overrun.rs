@@ -20,6 +20,7 @@ pub struct Overruns([OfOperation; Operation::COUNT]);
 struct OfOperation {
     count: AtomicBool,
     ids_in_body: AtomicBool,
+    listed: AtomicBool,
 }
 
 impl Default for Overruns {
@@ -31,10 +32,11 @@ impl Default for Overruns {
 impl Overruns {
     /// The caps of an operation that were overrun.
     pub fn of(&self, operation: Operation) -> Overrun {
-        let OfOperation { count, ids_in_body } = &self.0[operation.index()];
+        let seen = |cap| self.cell(operation, cap).load(Ordering::SeqCst);
         Overrun {
-            count: count.load(Ordering::SeqCst),
-            ids_in_body: ids_in_body.load(Ordering::SeqCst),
+            count: seen(Cap::Count),
+            ids_in_body: seen(Cap::IdsInBody),
+            listed: seen(Cap::Listed),
         }
     }
 
@@ -47,17 +49,23 @@ impl Overruns {
 
     /// Trusts every cap again.
     pub fn forget(&self) {
-        for OfOperation { count, ids_in_body } in &self.0 {
-            count.store(false, Ordering::SeqCst);
-            ids_in_body.store(false, Ordering::SeqCst);
+        for operation in Operation::ALL {
+            for cap in [Cap::Count, Cap::IdsInBody, Cap::Listed] {
+                self.cell(*operation, cap).store(false, Ordering::SeqCst);
+            }
         }
     }
 
     fn close(&self, operation: Operation, cap: Cap) {
-        let OfOperation { count, ids_in_body } = &self.0[operation.index()];
+        self.cell(operation, cap).store(true, Ordering::SeqCst);
+    }
+
+    fn cell(&self, operation: Operation, cap: Cap) -> &AtomicBool {
+        let of = &self.0[operation.index()];
         match cap {
-            Cap::Count => count.store(true, Ordering::SeqCst),
-            Cap::IdsInBody => ids_in_body.store(true, Ordering::SeqCst),
+            Cap::Count => &of.count,
+            Cap::IdsInBody => &of.ids_in_body,
+            Cap::Listed => &of.listed,
         }
     }
 }
@@ -97,18 +105,21 @@ impl Guarded {
     /// request: what its bulk action says later tells nothing new.
     pub(super) fn held_against(&mut self, said: &Said, tell: Tell<'_>) -> Option<impl Future<Output = ()> + use<>> {
         let selected = self.selected.as_ref()?;
-        let allowed = selected.reach()?;
-        let went = [said.cancelled, said.total, said.processed]
-            .into_iter()
-            .flatten()
-            .max()?;
+        let part = self.part;
+        // Of what the guard listed, each cancel is held against its own ids: those before it are accounted for.
+        let allowed = part.map_or_else(|| selected.reach(), |part| Some(part.ids))?;
+        let before = part.map_or(0, |part| part.before);
+        let cancelled = said.cancelled.map(|cancelled| cancelled.saturating_sub(before));
+        let went = [cancelled, said.total, said.processed].into_iter().flatten().max()?;
         if went <= allowed || self.overran {
             return None;
         }
         self.overran = true;
         let snapshot = &self.origin.snapshot;
-        // What was listed goes by ids in the query.
-        let cap = Cap::of(&selected.selection).filter(|_| selected.listed.is_none());
+        let cap = match selected.listed {
+            Some(_) => Some(Cap::Listed),
+            None => Cap::of(&selected.selection),
+        };
         if let Some(cap) = cap {
             snapshot.overruns.close(self.operation, cap);
         }
@@ -117,7 +128,15 @@ impl Guarded {
             (Some(cap), Mode::Enforce) => format!("{} are refused until a reload or restart", cap.cancels()),
             (Some(_), Mode::Monitor) => "mode monitor: nothing is refused".to_owned(),
         };
-        let detail = format!("{} allowed {allowed} messages and {went} went; {rest}", bound(selected));
+        let so_far = part.map_or_else(String::new, |part| {
+            let all = part.before.saturating_add(went);
+            format!(
+                " (ids sent so far: {}, messages gone: {all}; no more were sent)",
+                part.sent
+            )
+        });
+        let bound = bound(selected);
+        let detail = format!("{bound} allowed {allowed} messages and {went} went{so_far}; {rest}");
         tell.metrics.cap_overrun();
         let (operation, request_id, caller) = (self.operation, self.request_id, &self.caller);
         tracing::warn!(%operation, %request_id, caller, allowed, went, "QStash cancelled more than was allowed: {detail}");
@@ -142,6 +161,7 @@ impl Guarded {
 fn bound(selected: &Selected) -> &'static str {
     match selected.kind {
         Kind::Filter | Kind::All if selected.listed.is_none() => "count",
-        Kind::Ids | Kind::Filter | Kind::All => "the ids sent",
+        Kind::Filter | Kind::All => "the ids of one cancel",
+        Kind::Ids => "the ids sent",
     }
 }

@@ -1,5 +1,7 @@
 //! A record that is written whatever happens.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::audit::{Record, Trail};
@@ -11,6 +13,8 @@ pub(super) struct Owed {
     pub(super) record: Option<Record>,
     /// What it says of itself when nobody saw the end.
     pub(super) otherwise: &'static str,
+    /// How many messages went so far, where that becomes known step by step.
+    pub(super) gone: Option<Arc<AtomicU64>>,
     /// Since when it is under way.
     pub(super) since: Instant,
     /// Where it goes.
@@ -21,6 +25,8 @@ impl Drop for Owed {
     fn drop(&mut self) {
         if let Some(mut record) = self.record.take() {
             record.error = Some(self.otherwise.to_owned());
+            let gone = self.gone.as_ref().map(|gone| gone.load(Ordering::SeqCst));
+            record.cancelled = gone.filter(|gone| *gone > 0);
             record.duration_ms = Some(Record::millis(self.since.elapsed()));
             if let Err(error) = self.trail.submit(record) {
                 tracing::error!(%error, "a request whose end nobody saw could not be recorded");

@@ -1,9 +1,13 @@
 //! A request between judgement and the upstream.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use http::{Request, request};
 use uuid::Uuid;
 
 use super::exchange::{Origin, Subject};
+use super::overrun::Overruns;
 use crate::audit::SelectionRecord;
 use crate::policy::{GuardedCap, Permit, Ruling, Verdict, Violation};
 use crate::qstash::operation::Operation;
@@ -73,6 +77,10 @@ pub struct Listed {
     pub found: Result<Vec<String>, String>,
     /// The most ids of one cancel.
     pub max_message_ids: usize,
+    /// How many messages went so far.
+    pub gone: Arc<AtomicU64>,
+    /// Where it shows that another cancel took more than its ids.
+    pub overruns: Arc<Overruns>,
 }
 
 impl Judged {
@@ -118,6 +126,11 @@ impl Selected {
             Kind::Ids => Some(self.selection.ids.len() as u64),
             Kind::Filter | Kind::All => self.selection.count,
         }
+    }
+
+    /// How many of those listed went so far.
+    pub fn gone(&self) -> Option<Arc<AtomicU64>> {
+        self.listed.as_ref().map(|listed| Arc::clone(&listed.gone))
     }
 
     /// The ids that were listed; none where the listing failed.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
-use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
+use super::kept::Kept;
 use super::settings::{AppliesTo, Limit, Per, Unit};
 use super::store::Store;
 use crate::policy::refusal::Limited;
@@ -61,7 +61,7 @@ pub(super) struct Buckets<C: Clock + Clone> {
 /// What the buckets hold. Shared where a reload leaves a limit as it is.
 #[derive(Debug)]
 struct State<C: Clock + Clone> {
-    keys: RateLimiter<Key, HashMapStateStore<Key>, C, NoOpMiddleware<C::Instant>>,
+    keys: RateLimiter<Key, Kept, C, NoOpMiddleware<C::Instant>>,
     /// Once this many keys are held, those that are full again are forgotten.
     sweep_at: AtomicUsize,
 }
@@ -211,7 +211,7 @@ impl<C: Clock + Clone> Buckets<C> {
             .unwrap_or_else(|| Quota::per_second(limit.rate.events))
             .allow_burst(limit.burst);
         let state = State {
-            keys: RateLimiter::new(quota, HashMapStateStore::default(), clock),
+            keys: RateLimiter::new(quota, Kept::default(), clock),
             sweep_at: AtomicUsize::new(FIRST_SWEEP),
         };
         Buckets {

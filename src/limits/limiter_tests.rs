@@ -4,6 +4,7 @@ use governor::clock::FakeRelativeClock;
 
 use super::*;
 use crate::limits::Rate;
+use crate::limits::kept::MOST_KEYS;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -151,4 +152,26 @@ fn a_limit_that_changes_begins_anew() {
         limits.renewed(vec![changed]).charge(charge("a", None)).unwrap();
     }
     assert!(limits.charge(charge("a", None)).is_err());
+}
+
+#[test]
+fn more_callers_than_are_kept_share_a_bucket() {
+    let (limits, clock) = limiter(Unit::Requests, 1, 1);
+    let name = |number: usize| format!("token:{number:012x}");
+    for number in 0..MOST_KEYS {
+        limits.charge(charge(&name(number), None)).unwrap();
+    }
+    limits.charge(charge("further", None)).unwrap();
+    // Nobody who comes now has a burst of its own, and whoever has used one up does not get another.
+    for caller in ["further", "another", "a third", &name(0), &name(MOST_KEYS - 1)] {
+        let refusal = limits.charge(charge(caller, None)).unwrap_err();
+        assert_eq!(refusal.code(), Code::RateLimited, "{caller}");
+    }
+    assert_eq!(limits.keys(), MOST_KEYS + 1);
+    // Once their buckets are full again there is room.
+    clock.advance(SECOND * 2);
+    limits.sweep();
+    assert_eq!(limits.keys(), 0);
+    limits.charge(charge("another", None)).unwrap();
+    limits.charge(charge("a third", None)).unwrap();
 }

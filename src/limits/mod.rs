@@ -1,5 +1,6 @@
 //! Rate limits: how often, and how many messages.
 
+mod kept;
 mod limiter;
 mod settings;
 mod shared;

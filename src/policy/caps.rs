@@ -10,6 +10,9 @@ pub enum Cap {
     Count,
     /// Ids in a body: a QStash that does not read the body cancels everything.
     IdsInBody,
+    /// Ids in a query that the guard sent in the place of a filter. They say exactly what goes; where more went all the
+    /// same, the guard cannot bound such cancels.
+    Listed,
 }
 
 impl Cap {
@@ -25,7 +28,7 @@ impl Cap {
     /// The cancels that rest on it.
     pub const fn cancels(self) -> &'static str {
         match self {
-            Cap::Count => "cancels by filter",
+            Cap::Count | Cap::Listed => "cancels by filter",
             Cap::IdsInBody => "cancels by ids in a body",
         }
     }
@@ -38,6 +41,8 @@ pub struct Overrun {
     pub count: bool,
     /// [`Cap::IdsInBody`].
     pub ids_in_body: bool,
+    /// [`Cap::Listed`].
+    pub listed: bool,
 }
 
 impl Overrun {
@@ -46,13 +51,21 @@ impl Overrun {
         match cap {
             Cap::Count => self.count,
             Cap::IdsInBody => self.ids_in_body,
+            Cap::Listed => self.listed,
         }
     }
 
     /// What a selection violates by resting on a cap that was overrun. No rule lifts it: it tells of the upstream, and
     /// a rule that allows may itself rest on `count`.
     pub fn violation(self, selection: &Selection) -> Option<Violation> {
-        let cap = Cap::of(selection).filter(|cap| self.concerns(*cap))?;
+        self.violation_of(Cap::of(selection)?)
+    }
+
+    /// The same for one cap.
+    pub fn violation_of(self, cap: Cap) -> Option<Violation> {
+        if !self.concerns(cap) {
+            return None;
+        }
         let ids = "send messageIds in the query";
         let message = match cap {
             Cap::Count => format!(
@@ -63,6 +76,12 @@ impl Overrun {
             Cap::IdsInBody => format!(
                 "QStash has cancelled more than the ids in a body, so {} are refused until the guard is reloaded or \
                  restarted; {ids}.",
+                cap.cancels()
+            ),
+            Cap::Listed => format!(
+                "QStash has cancelled more than the ids that the guard sent for a filter, so {} are refused until the guard \
+                 is reloaded or restarted; find out why, and cancel one message at a time meanwhile: DELETE \
+                 /v2/messages/ID.",
                 cap.cancels()
             ),
         };
@@ -101,6 +120,18 @@ mod tests {
             }),
             [false, true, false]
         );
-        assert_eq!(closed(Overrun { count, ids_in_body }), [true, true, false]);
+        let both = Overrun {
+            count,
+            ids_in_body,
+            listed: false,
+        };
+        assert_eq!(closed(both), [true, true, false]);
+        // What the guard lists is told apart from what rests on `count`.
+        let listed = Overrun {
+            listed: true,
+            ..Overrun::default()
+        };
+        assert_eq!(closed(listed), [false, false, false]);
+        assert!(listed.violation_of(Cap::Listed).is_some() && both.violation_of(Cap::Listed).is_none());
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::callers::Caller;
-use super::caps::Overrun;
+use super::caps::{Cap, Overrun};
 use super::guarded_cap::GuardedCap;
 use super::nearest::nearest;
 use super::permit::Verdict;
@@ -101,10 +101,11 @@ pub fn decide(
         let extra = selection.and_then(|selection| selection.extra.first());
         found.extend(extra.map(|name| not_resolvable(name)));
     }
-    // Where the guard enforces the cap, nothing rests on QStash.
-    if cap.is_none() {
-        found.extend(selection.and_then(|selection| policy.overrun_violation(asked.overrun, selection)));
-    }
+    // Where the guard enforces the cap, nothing rests on `count`.
+    found.extend(match cap {
+        Some(_) => asked.overrun.violation_of(Cap::Listed),
+        None => selection.and_then(|selection| policy.overrun_violation(asked.overrun, selection)),
+    });
     let refusal = Refusal::of(found).map(|refusal| refusal.by_rule(refused_by));
     Ruling {
         verdict: Verdict::of(policy.mode, refusal),

@@ -54,6 +54,13 @@ pub fn route(policy: &Policy, method: &str, path: &[u8], overridden: bool) -> Ro
                     .into(),
             )
         });
+    let ambiguity = ambiguity.or_else(|| {
+        (policy.upstream_has_path && target.climbs()).then_some(
+            "The path has a dot segment that leads above its root, and so out of the path that QStash is reached under; \
+             write it without."
+                .into(),
+        )
+    });
     let treatment = policy.operations.of(operation);
     // An override may turn any method into the POST that publishes.
     let posted = if overridden { Verb::Post } else { verb };

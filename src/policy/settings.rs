@@ -32,6 +32,8 @@ pub struct Policy {
     pub qstash_destinations: bool,
     /// The upstream's host, which counts as QStash itself.
     pub upstream_host: String,
+    /// Whether the upstream's own path stands before every path, so that a dot segment could lead out of it.
+    pub upstream_has_path: bool,
     /// `sha256:` and 12 hexadecimal digits of the effective policy.
     pub digest: String,
 }
@@ -97,6 +99,7 @@ impl Default for Policy {
             callers: Callers::default(),
             qstash_destinations: false,
             upstream_host: "qstash.upstash.io".to_owned(),
+            upstream_has_path: false,
             digest: String::new(),
         }
     }
@@ -263,6 +266,7 @@ mod tests {
         let overrun = Overrun {
             count: true,
             ids_in_body: true,
+            ..Overrun::default()
         };
         let mut policy = Policy::default();
         let parameters = policy.bulk_cancel.parameters.clone();

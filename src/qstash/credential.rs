@@ -23,12 +23,13 @@ pub struct Token(Zeroizing<Vec<u8>>);
 
 impl Token {
     /// Whether a text holds the whole token. A token that is too short to be one is in no text.
-    pub fn is_in(&self, text: &str) -> bool {
+    pub fn is_in(&self, text: &[u8]) -> bool {
+        self.is_long() && text.windows(self.0.len()).any(|part| part == self.0.as_slice())
+    }
+
+    /// Whether it is as long as QStash's are: a shorter one may be in a text by chance.
+    pub fn is_long(&self) -> bool {
         self.0.len() >= SHORTEST
-            && text
-                .as_bytes()
-                .windows(self.0.len())
-                .any(|part| part == self.0.as_slice())
     }
 
     /// A token as it is written; `None` for what is no token68 (RFC 6750 section 2.1).

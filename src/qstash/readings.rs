@@ -7,7 +7,7 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::target::hex;
+use super::target::{Target, hex};
 
 /// A rewritten path.
 pub(super) type Bytes = SmallVec<[u8; 256]>;
@@ -56,6 +56,23 @@ pub(super) fn any(raw: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> bool {
         next += 1;
     }
     false
+}
+
+impl Target<'_> {
+    /// Whether some reading of the path has a `..` that leads above its root: behind a prefix, it leads out of that.
+    pub fn climbs(&self) -> bool {
+        self.oddity().is_some() && self.any_reading(climbs)
+    }
+}
+
+fn climbs(path: &[u8]) -> bool {
+    let mut segments = path.strip_prefix(b"/").unwrap_or(path).split(|&byte| byte == b'/');
+    let depth = segments.try_fold(0_usize, |depth, segment| match segment {
+        b"." => Some(depth),
+        b".." => depth.checked_sub(1),
+        _ => Some(depth + 1),
+    });
+    depth.is_none()
 }
 
 /// The reading that requests are judged by: decoded until nothing changes, `\` as `/`, `;…` cut, dot segments removed.

@@ -32,6 +32,7 @@ struct Inner {
     audit_sync: Histogram,
     audit_seq: IntGauge,
     connections: IntGauge,
+    max_connections: IntGauge,
     policy_loaded: IntCounter,
     policy_rejected: IntCounter,
     cap_overruns: IntCounter,
@@ -71,7 +72,7 @@ impl Metrics {
             request_duration: new.histogram("request_duration_seconds", "From a request's head to its answer's.")?,
             upstream_duration: new.histogram(
                 "upstream_duration_seconds",
-                "From the sending of a request to the head of the upstream's answer.",
+                "From the sending of a request, the guard's own too, to the head of the upstream's answer.",
             )?,
             cancelled: new.counters(
                 "cancelled_messages_total",
@@ -97,6 +98,11 @@ impl Metrics {
             audit_sync: new.histogram("audit_sync_seconds", "How long the trail took to reach the disk.")?,
             audit_seq: new.gauge("audit_seq", "The number of the trail's newest record.", None)?,
             connections: new.gauge("connections", "Client connections that are open.", None)?,
+            max_connections: new.gauge(
+                "max_connections",
+                "How many may be open (resources.max_connections); further ones wait.",
+                None,
+            )?,
             policy_loaded: reloads.with_label_values(&["loaded"]),
             policy_rejected: reloads.with_label_values(&["rejected"]),
             cap_overruns: new.counter(
@@ -165,6 +171,13 @@ impl Metrics {
     /// A query token was moved.
     pub fn query_token_moved(&self) {
         self.0.tokens_moved.inc();
+    }
+
+    /// So many connections may be open.
+    pub fn may_be_open(&self, connections: usize) {
+        self.0
+            .max_connections
+            .set(i64::try_from(connections).unwrap_or(i64::MAX));
     }
 
     /// A connection was opened.

@@ -155,6 +155,11 @@ impl Download {
         download
     }
 
+    /// Leaves the status without words of its own.
+    pub fn forget_reason(&mut self) {
+        self.spelling.forget_reason();
+    }
+
     /// Keeps the connection once the answer has ended, unless the request is still being sent over it.
     fn release_at_end(&mut self) {
         if self.lease.as_ref().is_some_and(|lease| lease.exchange.is_end())

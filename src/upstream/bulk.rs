@@ -1,14 +1,18 @@
 //! Lists the messages that a cancel selects, with the caller's own credential.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 use super::client::{Client, SendError};
+use super::coding::{decoded, is_known};
 use super::fetch::{FetchError, Lent};
 use crate::qstash::listing::{self, Collector, ListingFault, Next, Unresolvable};
 use crate::qstash::selection::Selection;
+use crate::telemetry::Metrics;
 
 /// The longest page that is read, in bytes. Entries hold bodies: a longer page is asked for again with fewer entries.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -29,14 +33,26 @@ pub enum ListError {
 ///
 /// # Errors
 /// [`ListError`].
-pub async fn list(client: &Client, lent: &Lent, selection: &Selection, count: u64) -> Result<Vec<String>, ListError> {
+pub async fn list(
+    client: &Client,
+    lent: &Lent,
+    selection: &Selection,
+    count: u64,
+    metrics: &Metrics,
+) -> Result<Vec<String>, ListError> {
     let within = client.response_timeout();
-    tokio::time::timeout(within, collect(client, lent, selection, count))
+    tokio::time::timeout(within, collect(client, lent, selection, count, metrics))
         .await
         .unwrap_or_else(|_| Err(ListError::Failed(late(within))))
 }
 
-async fn collect(client: &Client, lent: &Lent, selection: &Selection, count: u64) -> Result<Vec<String>, ListError> {
+async fn collect(
+    client: &Client,
+    lent: &Lent,
+    selection: &Selection,
+    count: u64,
+    metrics: &Metrics,
+) -> Result<Vec<String>, ListError> {
     let mut collector = Collector::new(selection.clone(), count);
     let mut size = listing::PAGE;
     let mut cursor = None;
@@ -45,8 +61,15 @@ async fn collect(client: &Client, lent: &Lent, selection: &Selection, count: u64
         let request = lent
             .request(Method::GET, &target, client.body_idle())
             .map_err(|_| ListError::Failed("its cursor cannot be part of a request".to_owned()))?;
-        let answer = match client.fetch(request, MAX_PAGE_BYTES).await {
-            Ok(answer) => answer,
+        let answer = client.fetch(request, MAX_PAGE_BYTES, metrics).await;
+        let (status, bytes) = answer
+            .as_ref()
+            .ok()
+            .map(|answer| (answer.status().as_u16(), answer.body().len()))
+            .unzip();
+        tracing::debug!(size, status, bytes, "asked QStash's listing for a page");
+        let page = match answer.and_then(|answer| page(&answer)) {
+            Ok(page) => page?,
             Err(FetchError::TooLong) if size > 1 => {
                 size = (size / 4).max(1);
                 continue;
@@ -56,16 +79,7 @@ async fn collect(client: &Client, lent: &Lent, selection: &Selection, count: u64
                 return Err(ListError::Failed(told(&error)));
             }
         };
-        if answer.status() != StatusCode::OK {
-            let status = answer.status().as_u16();
-            return Err(ListError::Failed(format!("it answered {status}")));
-        }
-        if answer.headers().contains_key(CONTENT_ENCODING) {
-            return Err(ListError::Failed(
-                "it answered in a coding that nobody asked for".to_owned(),
-            ));
-        }
-        match collector.take(answer.body())? {
+        match collector.take(&page)? {
             Next::Page(next) => cursor = Some(next),
             Next::Done => break,
         }
@@ -76,6 +90,33 @@ async fn collect(client: &Client, lent: &Lent, selection: &Selection, count: u64
         return Err(ListingFault::Unreadable.into());
     }
     Ok(ids)
+}
+
+/// The text of a page. It was asked for as it is; what is compressed all the same is unpacked, and may be no longer then.
+///
+/// # Errors
+/// Outside, that it is too long: fewer entries may not be. Inside, what no other question changes.
+fn page(answer: &Response<Bytes>) -> Result<Result<Bytes, ListError>, FetchError> {
+    let failed = |why: &str| Ok(Err(ListError::Failed(why.to_owned())));
+    if answer.status() != StatusCode::OK {
+        return failed(&format!("it answered {}", answer.status().as_u16()));
+    }
+    let mut codings = answer
+        .headers()
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .map(HeaderValue::as_bytes);
+    let coding = codings.next();
+    if codings.next().is_some() || !is_known(coding) {
+        return failed("it answered in a coding that nobody asked for");
+    }
+    let text = match decoded(answer.body(), coding, MAX_PAGE_BYTES + 1) {
+        Some(text) if text.len() > MAX_PAGE_BYTES => return Err(FetchError::TooLong),
+        Some(Cow::Owned(text)) => text.into(),
+        Some(Cow::Borrowed(_)) => answer.body().clone(),
+        None => return failed("an answer is not in the coding that it names"),
+    };
+    Ok(Ok(text))
 }
 
 /// What a client may be told; the cause itself may name addresses.

@@ -14,6 +14,7 @@ use super::client::{Client, SendError};
 use super::coding::decoded;
 use super::number::whole_number;
 use crate::qstash::operation::Operation;
+use crate::telemetry::Metrics;
 
 /// Where a bulk action is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,8 +88,9 @@ impl Client {
         target: &ActionTarget,
         authorization: Option<&HeaderValue>,
         within: Duration,
+        metrics: &Metrics,
     ) -> Result<BulkAction, NoAction> {
-        tokio::time::timeout(within, self.ask(target, authorization, within))
+        tokio::time::timeout(within, self.ask(target, authorization, within, metrics))
             .await
             .unwrap_or(Err(NoAction::Incomplete))
     }
@@ -98,6 +100,7 @@ impl Client {
         target: &ActionTarget,
         authorization: Option<&HeaderValue>,
         within: Duration,
+        metrics: &Metrics,
     ) -> Result<BulkAction, NoAction> {
         let mut request = Request::new(Upload::new(Source::Read(None), within));
         *request.uri_mut() = Uri::from(target.0.clone());
@@ -106,7 +109,8 @@ impl Client {
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        let response = self.send(request, RETRIES).await.map_err(NoAction::Unanswered)?;
+        let answer = self.send_timed(request, RETRIES, metrics).await;
+        let response = answer.map_err(NoAction::Unanswered)?;
         if !response.status().is_success() {
             return Err(NoAction::Status(response.status().as_u16()));
         }

@@ -7,24 +7,50 @@ use brotli_decompressor::Decompressor as Brotli;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use ruzstd::decoding::StreamingDecoder as ZstdDecoder;
 
-/// A body, plain or compressed as its Content-Encoding says (RFC 9110 section 8.4.1); decompression stops at `most`
-/// bytes, and a decoder holds 16 MiB at most. `None` where it is not what its coding says; one of an unknown coding is
-/// given as it is.
+/// A coding that can be undone (RFC 9110 section 8.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Identity,
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+impl Coding {
+    /// The one that a Content-Encoding names; `None` for any other, and for several.
+    fn named(name: &[u8]) -> Option<Self> {
+        let name = name.trim_ascii().to_ascii_lowercase();
+        match name.as_slice() {
+            b"" | b"identity" => Some(Coding::Identity),
+            b"gzip" | b"x-gzip" => Some(Coding::Gzip),
+            b"deflate" => Some(Coding::Deflate),
+            b"br" => Some(Coding::Brotli),
+            b"zstd" => Some(Coding::Zstd),
+            _ => None,
+        }
+    }
+}
+
+/// Whether [`decoded`] can undo what a Content-Encoding names.
+pub(super) fn is_known(coding: Option<&[u8]>) -> bool {
+    Coding::named(coding.unwrap_or_default()).is_some()
+}
+
+/// A body, plain or compressed as its Content-Encoding says; decompression stops at `most` bytes, and a decoder holds
+/// 16 MiB at most. `None` where it is not what its coding says; one of an unknown coding is given as it is.
 pub fn decoded<'b>(body: &'b [u8], coding: Option<&[u8]>, most: usize) -> Option<Cow<'b, [u8]>> {
-    let coding = coding.unwrap_or_default().trim_ascii();
     let most = most as u64;
     let mut text = Vec::new();
-    let read = if coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip") {
-        MultiGzDecoder::new(body).take(most).read_to_end(&mut text)
-    } else if coding.eq_ignore_ascii_case(b"deflate") {
-        ZlibDecoder::new(body).take(most).read_to_end(&mut text)
-    } else if coding.eq_ignore_ascii_case(b"br") {
-        Brotli::new(body, BUFFER).take(most).read_to_end(&mut text)
-    } else if coding.eq_ignore_ascii_case(b"zstd") {
-        let decoder = ZstdDecoder::new_with_max_window_size(body, LARGEST_WINDOW).ok()?;
-        decoder.take(most).read_to_end(&mut text)
-    } else {
-        return Some(Cow::Borrowed(body));
+    let read = match Coding::named(coding.unwrap_or_default()) {
+        None | Some(Coding::Identity) => return Some(Cow::Borrowed(body)),
+        Some(Coding::Gzip) => MultiGzDecoder::new(body).take(most).read_to_end(&mut text),
+        Some(Coding::Deflate) => ZlibDecoder::new(body).take(most).read_to_end(&mut text),
+        Some(Coding::Brotli) => Brotli::new(body, BUFFER).take(most).read_to_end(&mut text),
+        Some(Coding::Zstd) => {
+            let decoder = ZstdDecoder::new_with_max_window_size(body, LARGEST_WINDOW).ok()?;
+            decoder.take(most).read_to_end(&mut text)
+        }
     };
     read.ok().map(|_| Cow::Owned(text))
 }

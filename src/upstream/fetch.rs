@@ -1,7 +1,7 @@
 //! Requests that the guard sends itself, on behalf of a caller: without a body, their answers read whole.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, USER_AGENT};
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::body::{Download, Source, Upload};
 use super::client::{Client, SendError};
 use crate::qstash::credential;
+use crate::telemetry::Metrics;
 
 /// What a caller's request lends to those that the guard sends for it: its credential as it would be forwarded, and its
 /// `User-Agent`. Nothing of it can be printed.
@@ -75,7 +76,7 @@ impl Lent {
             .uri(target)
             .body(Upload::new(Source::Read(None), idle))?;
         request.headers_mut().clone_from(&self.headers);
-        // Pages are read as they come: what is packed small may be large.
+        // What is packed small may be large, and costs time to unpack. Whoever packs it all the same is read too.
         let plain = HeaderValue::from_static("identity");
         request.headers_mut().insert(ACCEPT_ENCODING, plain);
         Ok(request)
@@ -101,10 +102,28 @@ impl Client {
     ///
     /// # Errors
     /// [`FetchError`].
-    pub async fn fetch(&self, request: Request<Upload>, most: usize) -> Result<Response<Bytes>, FetchError> {
-        let (head, body) = self.send(request, RETRIES).await?.into_parts();
+    pub async fn fetch(
+        &self,
+        request: Request<Upload>,
+        most: usize,
+        metrics: &Metrics,
+    ) -> Result<Response<Bytes>, FetchError> {
+        let (head, body) = self.send_timed(request, RETRIES, metrics).await?.into_parts();
         let body = whole(body, most).await?;
         Ok(Response::from_parts(head, body))
+    }
+
+    /// [`Client::send`], counted among what the upstream was asked.
+    pub(super) async fn send_timed(
+        &self,
+        request: Request<Upload>,
+        retries: u32,
+        metrics: &Metrics,
+    ) -> Result<Response<Download>, SendError> {
+        let sent = Instant::now();
+        let answer = self.send(request, retries).await;
+        metrics.upstream_answered(sent.elapsed());
+        answer
     }
 }
 

@@ -1,6 +1,7 @@
 //! The token in a file, which changes while requests are served.
 
 use std::collections::HashSet;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -109,6 +110,22 @@ fn a_hangup_takes_it_at_once_and_a_bad_file_leaves_the_old_one() {
     for secret in [FIRST, SECOND, "s3cr3t", "not a token"] {
         assert!(!log.contains(secret), "{secret}: {log}");
     }
+}
+
+#[test]
+fn a_file_that_became_a_pipe_holds_nothing_up() {
+    let (upstream, guard) = start(FIRST);
+    let token = guard.folder.path().join("token");
+    std::fs::remove_file(&token).unwrap();
+    assert!(Command::new("mkfifo").arg(&token).status().unwrap().success());
+    guard.wait_until("the error", || !logged(&guard, "the one in force stays").is_empty());
+    guard.signal("HUP");
+    guard.wait_for("policy_loaded", 1);
+    assert_eq!(sent(&upstream, &guard), FIRST);
+    std::fs::remove_file(&token).unwrap();
+    guard.folder.write("token", SECOND);
+    guard.signal("HUP");
+    until(|| sent(&upstream, &guard), |token| token == SECOND);
 }
 
 #[test]

@@ -32,6 +32,24 @@ fn elsewhere_a_cancel_goes_on_unchanged() {
 }
 
 #[test]
+fn who_leaves_the_cap_to_hosted_qstash_is_warned_at_start() {
+    // Nothing is asked of either.
+    for (url, enforced_by, warned) in [
+        ("https://qstash.upstash.io", "qstash", true),
+        ("https://qstash.upstash.io", "auto", false),
+        ("http://127.0.0.1:9", "qstash", false),
+    ] {
+        let guard = Guard::start(
+            url,
+            &format!("policy: {{bulk_cancel: {{cap_enforced_by: {enforced_by}}}}}\n"),
+        );
+        let log = guard.log();
+        let warning = |line: &str| line.contains("WARN") && line.contains("hosted QStash has ignored `count`");
+        assert_eq!(log.lines().any(warning), warned, "{url} {enforced_by}: {log}");
+    }
+}
+
+#[test]
 fn a_missing_cap_becomes_the_largest_one() {
     let upstream = serving(vec![waiting(0..30)]);
     let guard = guarded(

@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 
 use crate::script::{done, listing, waiting};
 use crate::support::{Client, Folder, Gate, Upstream, refusal};
-use crate::{GUARDED, TOKEN, cancelled, delete, start};
+use crate::{CHUNKS_OF_TWO, GUARDED, TOKEN, cancelled, delete};
 
-fn ask(address: SocketAddr) -> Client {
+pub(crate) fn ask(address: SocketAddr) -> Client {
     let mut client = Client::connect(address);
     client.send(format!(
         "DELETE /v2/messages?label=a&count=5 HTTP/1.1\r\nHost: g\r\n{TOKEN}\r\n\r\n"
@@ -20,7 +20,7 @@ fn ask(address: SocketAddr) -> Client {
 }
 
 /// An upstream that stops at its requests numbered like this, from 0, until the gate is open.
-fn stopping_at(number: usize) -> (Upstream, Gate) {
+pub(crate) fn stopping_at(number: usize) -> (Upstream, Gate) {
     let gate = Gate::default();
     let waits = gate.clone();
     let arrived = std::sync::atomic::AtomicUsize::new(0);
@@ -35,58 +35,35 @@ fn stopping_at(number: usize) -> (Upstream, Gate) {
 }
 
 #[test]
-fn a_client_that_leaves_while_the_guard_lists_cancels_nothing() {
-    let (upstream, gate) = stopping_at(1);
-    let guard = start(&upstream);
-    let client = ask(guard.address);
-    upstream.wait_for(2);
-    drop(client);
-    let outcome = guard.wait_for("outcome", 1).remove(0);
-    gate.open();
-    assert_eq!(
-        (&outcome["result"], &outcome["error"], &outcome["cancelled"]),
-        (&json!("unsent"), &json!("cap_unresolvable"), &json!(0))
-    );
-    let (status, _) = guard.stop();
-    assert!(status.success());
-    assert_eq!(cancelled(&upstream), Vec::<Vec<String>>::new());
-}
-
-#[test]
-fn a_client_that_leaves_while_the_guard_cancels_changes_nothing() {
-    let (upstream, gate) = stopping_at(2);
-    let guard = crate::Guard::start(
-        &upstream.url(),
-        "policy: {bulk_cancel: {cap_enforced_by: guard, max_message_ids: 3}}\nrate_limits: []\n",
-    );
-    let client = ask(guard.address);
-    upstream.wait_for(3);
-    drop(client);
-    gate.open();
-    let outcome = guard.wait_for("outcome", 1).remove(0);
-    assert_eq!(
-        (&outcome["result"], &outcome["cancelled"]),
-        (&json!("completed"), &json!(4))
-    );
-    assert_eq!(cancelled(&upstream).iter().map(Vec::len).collect::<Vec<_>>(), [3, 1]);
-}
-
-#[test]
-fn a_guard_that_stops_finishes_what_it_lists() {
-    let (upstream, gate) = stopping_at(0);
-    let guard = start(&upstream);
-    let mut client = ask(guard.address);
-    upstream.wait_for(1);
-    guard.signal("TERM");
-    guard.wait_until("readyz fails", || guard.admin("/readyz").0 != 200);
-    gate.open();
-    let answer = client.answer();
-    assert_eq!(
-        (answer.status(), answer.json()),
-        (200, json!({"cancelled": 4})),
-        "{answer:?}"
-    );
-    assert!(guard.ended().0.success());
+fn a_client_that_leaves_ends_a_listing_and_no_cancel() {
+    // Two pages, then two cancels.
+    for (number, result, gone) in [
+        (0, "unsent", 0),
+        (1, "unsent", 0),
+        (2, "completed", 4),
+        (3, "completed", 4),
+    ] {
+        let (upstream, gate) = stopping_at(number);
+        let guard = crate::Guard::start(&upstream.url(), CHUNKS_OF_TWO);
+        let client = ask(guard.address);
+        upstream.wait_for(number + 1);
+        drop(client);
+        // Nobody waits for what the listing would find; what is being cancelled is told all the same.
+        let is_listing = number < 2;
+        if is_listing {
+            guard.wait_for("outcome", 1);
+        }
+        gate.open();
+        let outcome = guard.wait_for("outcome", 1).remove(0);
+        assert_eq!(
+            (&outcome["result"], &outcome["cancelled"]),
+            (&json!(result), &json!(gone)),
+            "at {number}"
+        );
+        assert_eq!(outcome["error"] == "cap_unresolvable", is_listing, "at {number}");
+        assert!(guard.stop().0.success());
+        assert_eq!(cancelled(&upstream).concat().len(), gone, "at {number}");
+    }
 }
 
 /// A guard inside this process, with a response timeout that no configuration may ask for.

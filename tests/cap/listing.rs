@@ -1,9 +1,5 @@
 //! What the guard asks QStash's listing, and what becomes of its answers.
 
-use std::io::Write as _;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::json;
 
 use crate::script::{asked, cancelling, done, entry, listing, page, parameter, serving, waiting};
@@ -13,7 +9,7 @@ use crate::{GUARDED, SECRET, TOKEN, cancelled, delete, start};
 
 /// Asserts that the listing failed: 502, nothing cancelled, and a trail that says so.
 #[track_caller]
-fn assert_unlisted(upstream: &Upstream, guard: &Guard, answer: &Answer, why: &str) {
+pub(crate) fn assert_unlisted(upstream: &Upstream, guard: &Guard, answer: &Answer, why: &str) {
     let body = refusal(answer, 502, &["cap_unresolvable"]);
     let error = body["error"].as_str().unwrap();
     assert!(
@@ -249,23 +245,6 @@ fn an_entry_that_is_too_long_alone_is_a_failure() {
     let guard = start(&upstream);
     let answer = delete(&guard, "/v2/messages?label=a&count=10");
     assert_unlisted(&upstream, &guard, &answer, "4 MiB");
-}
-
-#[test]
-fn a_coding_that_nobody_asked_for_is_a_failure() {
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    gzip.write_all(br#"{"logs":[]}"#).unwrap();
-    let packed = gzip.finish().unwrap();
-    let upstream = Upstream::answering(move |request| {
-        assert_eq!(request.header("accept-encoding"), ["identity"]);
-        let length = packed.len();
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n\r\n");
-        [head.into_bytes(), packed.clone()].concat()
-    });
-    let guard = start(&upstream);
-    let target = "/v2/messages?label=a&count=10";
-    let answer = request(guard.address, "DELETE", target, &[TOKEN, "Accept-Encoding: gzip"], b"");
-    assert_unlisted(&upstream, &guard, &answer, "coding");
 }
 
 #[test]

@@ -6,12 +6,17 @@ mod cancelling;
 mod configured;
 mod leaving;
 mod listing;
+mod codings;
+mod listing_model;
+mod overruns;
 mod properties;
 mod random_upstreams;
 mod script;
 mod simulated;
+mod stopping;
 #[path = "../support/mod.rs"]
 mod support;
+mod together;
 
 use support::{Answer, Guard, Upstream, request};
 
@@ -20,6 +25,9 @@ const GUARDED: &str = "policy: {bulk_cancel: {cap_enforced_by: guard}}\nrate_lim
 
 const SECRET: &str = "secret-of-the-tests";
 const TOKEN: &str = "Authorization: Bearer secret-of-the-tests";
+
+/// The same with two ids a cancel.
+const CHUNKS_OF_TWO: &str = "policy: {bulk_cancel: {cap_enforced_by: guard, max_message_ids: 2}}\nrate_limits: []\n";
 
 fn start(upstream: &Upstream) -> Guard {
     Guard::start(&upstream.url(), GUARDED)

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::script::{done, entry, page};
+use crate::script::{asked, done, entry, page};
 use crate::support::upstream::answer;
 use crate::support::{Guard, RawRequest, Upstream, request};
 use crate::{TOKEN, cancelled};
@@ -34,6 +34,7 @@ fn said() -> impl Strategy<Value = Said> {
         12 => (vec((0..30_u8, any::<bool>()), 0..12), any::<bool>()).prop_map(|(messages, more)| Said::Page(messages, more)),
         1 => any::<String>().prop_map(Said::Strange),
         1 => any::<u64>().prop_map(Said::Number),
+        2 => (0..6_u64).prop_map(Said::Number),
         1 => prop_oneof![Just(200_u16), Just(202), Just(204), Just(302), Just(404), Just(412), Just(429), Just(500)].prop_map(Said::Status),
         1 => vec(any::<u8>(), 0..60).prop_map(Said::Garbage),
         10 => Just(Said::Right),
@@ -70,10 +71,16 @@ impl Said {
 #[test]
 fn never_more_than_count_ids_are_sent() {
     let script: Arc<Mutex<Vec<Said>>> = Arc::default();
+    // What the cancels of the last request were answered: how many ids each had, and the number in its answer.
+    let numbers: Arc<Mutex<Vec<(u64, u64)>>> = Arc::default();
     let (said_next, number) = (Arc::clone(&script), std::sync::atomic::AtomicUsize::new(0));
+    let told = Arc::clone(&numbers);
     let upstream = Upstream::answering(move |request| {
         let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let said = said_next.lock().unwrap().pop().unwrap_or(Said::Right);
+        if let (true, Said::Number(number)) = (request.line().starts_with("DELETE"), &said) {
+            told.lock().unwrap().push((asked(request) as u64, *number));
+        }
         said.answer(number, request)
     });
     let yaml = "policy: {bulk_cancel: {cap_enforced_by: guard, max_message_ids: 3}}\nrate_limits: []\naudit: {durability: buffered}\n";
@@ -84,7 +91,7 @@ fn never_more_than_count_ids_are_sent() {
         ..Config::default()
     };
     let seen = Cell::new((guard.records().len(), 0));
-    let sent_at_all = Cell::new(0);
+    let (sent_at_all, overran_at_all) = (Cell::new(0), Cell::new(0_u64));
     let mut runner = TestRunner::new(config);
     runner
         .run(&(vec(said(), 0..8), 1..8_u64), |(answers, count)| {
@@ -92,6 +99,7 @@ fn never_more_than_count_ids_are_sent() {
             let target = format!("/v2/messages?label=a&count={count}");
             let answer = request(guard.address, "DELETE", &target, &[TOKEN], b"");
             script.lock().unwrap().clear();
+            let overrun = numbers.lock().unwrap().drain(..).find(|(asked, number)| number > asked);
             let all = cancelled(&upstream);
             let (recorded, sent) = seen.get();
             let new = all[sent..].to_vec();
@@ -106,10 +114,10 @@ fn never_more_than_count_ids_are_sent() {
             );
             let records = guard.records().split_off(recorded);
             seen.set((recorded + records.len(), all.len()));
-            // An answer that claims more than was sent is told of besides; nothing closes for it.
-            let events = records.iter().map(|record| record["event"].as_str().unwrap());
-            let events: Vec<&str> = events.filter(|event| *event != "cap_overrun").collect();
-            prop_assert_eq!(events, ["intent", "outcome"]);
+            // An answer that claims more than its ids is told of besides, once, and ends it.
+            let events: Vec<&str> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
+            let expected = ["intent", "outcome", "cap_overrun"];
+            prop_assert_eq!(&events[..], &expected[..if overrun.is_some() { 3 } else { 2 }]);
             let intended = records[0]["selection"]["ids"].as_array().cloned().unwrap_or_default();
             prop_assert!(
                 ids.iter().all(|id| intended.contains(&json!(id))),
@@ -127,6 +135,36 @@ fn never_more_than_count_ids_are_sent() {
                     prop_assert!(!ids.is_empty() || records[1]["result"] == "unsent");
                 }
             }
+            if let Some((asked, number)) = overrun {
+                overran_at_all.set(overran_at_all.get() + 1);
+                prop_assert_eq!(
+                    (answer.status(), new.last().map(Vec::len)),
+                    (502, usize::try_from(asked).ok())
+                );
+                let detail = records[2]["detail"].as_str().unwrap();
+                let told = format!(
+                    "allowed {asked} messages and {number} went (ids sent so far: {}, ",
+                    ids.len()
+                );
+                prop_assert!(detail.contains(&told), "{detail}");
+                // Nothing more goes until it is trusted again.
+                let bytes = upstream.bytes().len();
+                prop_assert_eq!(
+                    request(guard.address, "DELETE", &target, &[TOKEN], b"").code(),
+                    "cap_not_honoured"
+                );
+                prop_assert_eq!(upstream.bytes().len(), bytes);
+                guard.signal("HUP");
+                guard.wait_for_metric(
+                    r#"qstash_guard_policy_reloads_total{result="loaded"}"#,
+                    overran_at_all.get(),
+                );
+                seen.set((guard.records().len(), all.len()));
+            }
+            prop_assert_eq!(
+                guard.metric("qstash_guard_cap_overruns_total", &[]),
+                overran_at_all.get()
+            );
             Ok(())
         })
         .unwrap();
@@ -135,4 +173,5 @@ fn never_more_than_count_ids_are_sent() {
         "it has to have sent some: {}",
         sent_at_all.get()
     );
+    assert!(overran_at_all.get() > 0, "some have to have overrun");
 }

@@ -200,7 +200,7 @@ fn within() {
 }
 
 /// The process of this name that a process has started, itself or through others.
-fn descendant(of: u32, name: &str) -> u32 {
+pub(crate) fn descendant(of: u32, name: &str) -> u32 {
     let children = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap();
     children
         .split_whitespace()

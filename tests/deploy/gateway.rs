@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use crate::deployed;
+use crate::support::tls::Authority;
 use crate::support::{Folder, Guard, Upstream, request, wait};
 
 /// A Redis with the arguments of redis.yaml; killed by its id when dropped.
@@ -127,4 +128,37 @@ fn the_gateway_of_the_manifests_serves_with_its_secrets_and_its_store() {
     // Counted there and nowhere else.
     assert_eq!(guard.metric("qstash_guard_rate_limit_store_up", &[]), 1);
     assert_eq!(guard.metric("qstash_guard_rate_limit_store_errors_total", &[]), 0);
+}
+
+#[test]
+fn the_gateway_speaks_tls_with_what_its_component_mounts() {
+    let folder = Arc::new(Folder::new());
+    let url = secrets(&folder);
+    let authority = Authority::new("Root of the tests");
+    let (certificate, key) = authority.certificate("localhost");
+    folder.write("tls.crt", &certificate);
+    folder.write("tls.key", &key);
+    let root = folder.write("root.pem", &authority.pem);
+
+    let commented = "  # tls: {certificate: /run/secrets/tls/tls.crt, private_key: /run/secrets/tls/tls.key}";
+    let yaml = deployed("kubernetes/gateway/guard.yaml");
+    assert!(yaml.contains(commented));
+    let yaml = yaml
+        .replace(commented, "  tls: {certificate: tls.crt, private_key: tls.key}")
+        .replace("/run/secrets/qstash/token", "secrets/qstash-token");
+    let upstream = Upstream::json("{}");
+    let mut command = Guard::command(&folder, &upstream.url(), &yaml);
+    command.env("REDIS_URL", url.replace("@redis:6379", "@127.0.0.1:1"));
+    let guard = Guard::spawn(Arc::clone(&folder), command);
+
+    let output = Command::new("curl")
+        .args(["--silent", "--cacert"])
+        .arg(root)
+        .args(["--request", "DELETE"])
+        .arg(format!("https://localhost:{}/v2/messages", guard.address.port()))
+        .output()
+        .unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["code"], "unauthenticated", "{answer}");
+    assert_eq!(upstream.requests().len(), 0);
 }

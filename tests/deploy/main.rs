@@ -2,11 +2,13 @@
 //! `deploy/check` lints the rest.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod collected;
 mod container;
 mod gateway;
 mod policies;
 mod promql;
 mod queries;
+mod shown;
 #[path = "../support/mod.rs"]
 mod support;
 

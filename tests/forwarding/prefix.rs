@@ -1,4 +1,4 @@
-//! `listen.path_prefix`: one prefix is served, and cut off.
+//! `listen.path_prefix`: one prefix is served, and cut off; and the path of `upstream.url`, which nothing leaves.
 
 use crate::support::{Guard, Upstream, request};
 
@@ -58,4 +58,44 @@ fn what_is_outside_the_prefix_is_not_served() {
     }
     upstream.assert_untouched();
     assert_eq!(guard.records_of("denied").len(), 6);
+}
+
+#[test]
+fn no_path_leads_out_of_the_upstreams_own() {
+    let upstream = Upstream::json("{}");
+    let guard = Guard::start(&format!("{}/team/qstash", upstream.url()), "");
+    for target in [
+        "/../qstash/v2/messages",
+        "/../../team/qstash/v2/messages",
+        "/%2e%2e/qstash/v2/messages",
+        "/..%2fqstash/v2/messages",
+        "/..\\qstash\\v2\\messages",
+        "/x/../../qstash/v2/messages",
+        "/x//..//..//../qstash/v2/messages",
+        "/%252e%252e/qstash/v2/messages",
+        "/..;x/qstash/v2/messages",
+    ] {
+        for method in ["DELETE", "GET", "POST"] {
+            let answer = request(guard.address, method, target, &[], b"");
+            assert_eq!(
+                (answer.status(), answer.code().as_str()),
+                (400, "ambiguous_request"),
+                "{method} {target}"
+            );
+        }
+    }
+    upstream.assert_untouched();
+    let within = "/v2/publish/https://e.com/a/../../b";
+    let answer = request(guard.address, "POST", within, &[], b"{}");
+    assert_eq!(answer.status(), 202, "{answer:?}");
+    assert_eq!(upstream.request().target(), format!("/team/qstash{within}"));
+}
+
+#[test]
+fn without_a_path_of_the_upstream_there_is_nothing_to_leave() {
+    let upstream = Upstream::json("{}");
+    let guard = Guard::start(&upstream.url(), "");
+    let answer = request(guard.address, "GET", "/../v2/keys", &[], b"");
+    assert_eq!(answer.status(), 202, "{answer:?}");
+    assert_eq!(upstream.request().target(), "/../v2/keys");
 }

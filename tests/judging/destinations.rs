@@ -68,6 +68,50 @@ fn qstash_itself_in_many_spellings() {
     }
 }
 
+/// QStash is written in Go, whose HTTP client maps a host by the rules for international names before it connects.
+#[test]
+fn qstash_itself_in_other_characters() {
+    for host in [
+        "qstash%E3%80%82upstash.io",
+        "qstash\u{3002}upstash.io",
+        "\u{ff51}stash.upstash.io",
+        "\u{ff51}\u{ff53}\u{ff54}\u{ff41}\u{ff53}\u{ff48}\u{ff0e}upstash\u{ff61}\u{ff49}\u{ff4f}",
+        "qst%C2%ADash.upstash.io",
+        "q\u{17f}tash.upstash.io",
+        "qstash.upstash.io\u{3002}",
+        "qstash.upstash.io%E3%80%82:443",
+        "user@QSTASH.UPSTASH.\u{2148}o",
+        "qstash-eu-central-1\u{3002}upstash.io",
+        "\u{1d5ca}stash-us-east-1.upstash.io.",
+    ] {
+        for lead in LEADS {
+            let line = format!("{lead}https://{host}/v2/messages");
+            assert_eq!(outcome(&line), "destination_is_qstash", "{line}");
+        }
+    }
+    let policy = Policy {
+        upstream_host: "gateway.foss.internal".to_owned(),
+        ..Policy::default()
+    };
+    let line = "POST /v2/publish/http://gateway.fo\u{df}.internal:8080/x";
+    assert_eq!(said(&Sent::line(line).judged(&policy)), "destination_is_qstash");
+    for host in [
+        "b\u{fc}cher.example",
+        "b%C3%BCcher.example",
+        "qst\u{e4}sh.upstash.io",
+        "\u{65e5}\u{672c}\u{3002}\u{6771}\u{4eac}",
+        "\u{30d1}\u{30d6}.\u{307f}\u{3093}\u{306a}",
+        "\u{43f}\u{440}\u{438}\u{43c}\u{435}\u{440}.\u{440}\u{444}",
+        "example\u{3002}com",
+        "qstash\u{3002}upstash.example",
+        "example\u{3002}upstash.io",
+        "%FF.upstash.io",
+    ] {
+        let line = format!("POST /v2/publish/https://{host}/x");
+        assert_eq!(outcome(&line), "allow", "{line}");
+    }
+}
+
 #[test]
 fn spellings_of_the_way_there() {
     for line in [
@@ -153,13 +197,27 @@ fn the_upstream_counts_as_qstash() {
         "messages.publish: allow"
     );
     let ip = Policy {
-        upstream_host: "[::1]".to_owned(),
+        upstream_host: "::1".to_owned(),
         ..Policy::default()
     };
     let outcome = |line| said(&Sent::line(line).judged(&ip));
     assert_eq!(outcome("POST /v2/publish/http://[::1]:8080/x"), "destination_is_qstash");
     assert_eq!(outcome("POST /v2/publish/http://[::1]/x"), "destination_is_qstash");
+    assert_eq!(
+        outcome("POST /v2/publish/http://[0:0:0:0:0:0:0:1]:8080/x"),
+        "destination_is_qstash"
+    );
     assert_eq!(outcome("POST /v2/publish/http://[::2]/x"), "allow");
+    let ip = Policy {
+        upstream_host: "127.0.0.1".to_owned(),
+        ..Policy::default()
+    };
+    let outcome = |line| said(&Sent::line(line).judged(&ip));
+    assert_eq!(
+        outcome("POST /v2/publish/http://[::ffff:127.0.0.1]:8080/x"),
+        "destination_is_qstash"
+    );
+    assert_eq!(outcome("POST /v2/publish/http://127.0.0.2/x"), "allow");
     assert!(is_qstash_host(b"127.0.0.1", "127.0.0.1"));
     assert!(!is_qstash_host(b"", "127.0.0.1"));
 }

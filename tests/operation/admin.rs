@@ -88,6 +88,7 @@ fn metrics_tell_what_happened_under_their_names() {
         "qstash_guard_audit_sync_seconds histogram",
         "qstash_guard_audit_seq gauge",
         "qstash_guard_connections gauge",
+        "qstash_guard_max_connections gauge",
         "qstash_guard_query_tokens_moved_total counter",
         "qstash_guard_build_info gauge",
     ] {

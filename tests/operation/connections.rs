@@ -29,6 +29,7 @@ fn connections_above_the_bound_wait_and_are_served_when_one_goes() {
         assert_eq!(client.request("GET", "/v2/logs", &[], b"").status(), 202);
     }
     assert_eq!(guard.metric_line("qstash_guard_connections"), 2);
+    assert_eq!(guard.metric_line("qstash_guard_max_connections"), 2);
     assert!(!upstream.requests().iter().any(|request| request.target() == "/waited"));
     drop(served.pop());
     waiting.stream.set_read_timeout(Some(PATIENCE)).unwrap();

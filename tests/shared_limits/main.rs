@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and takes the short way")]
 
 mod access;
+mod capped;
 mod failures;
 mod model;
+#[path = "../cap/script.rs"]
+mod script;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;

@@ -142,6 +142,23 @@ fn what_is_no_time_counts_as_a_full_bucket() {
 }
 
 #[test]
+fn a_key_of_another_type_counts_as_a_full_bucket_and_closes_no_connection() {
+    let server = Server::start();
+    let (runtime, store) = open(&server);
+    for (key, made) in [("list", "LPUSH list 1"), ("hash", "HSET hash a 1")] {
+        server.ask::<()>(&made.split(' ').collect::<Vec<_>>());
+        let taken = runtime.block_on(store.take(&three(key)));
+        assert_eq!(taken.map(|taken| (taken.wait, taken.left)), Ok((None, 0)), "{key}");
+        let again = runtime.block_on(store.take(&three(key))).unwrap();
+        assert!(again.wait.is_some(), "{again:?}");
+    }
+    assert!(store.is_up());
+    // Anything else that keeps a bucket from being read is no full bucket.
+    server.ask::<()>(&["ACL", "SETUSER", "default", "-get"]);
+    assert!(runtime.block_on(store.take(&three("unread"))).is_err());
+}
+
+#[test]
 fn a_bucket_is_forgotten_once_it_is_full_again() {
     let server = Server::start();
     let (runtime, store) = open(&server);

@@ -9,6 +9,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
 
+use super::upstream::{RawRequest, answer};
+
 /// A certificate authority of a test.
 pub struct Authority {
     /// Its certificate, in PEM.
@@ -48,6 +50,19 @@ impl Authority {
 
     /// An upstream with a certificate for this name, good until this year.
     pub fn upstream(&self, name: &str, until: i32) -> TlsUpstream {
+        TlsUpstream::start(self.server(name, until), |_| answer("200 OK", "ok"))
+    }
+
+    /// The same, which answers each request with the bytes that `answer` gives.
+    pub fn upstream_answering(
+        &self,
+        name: &str,
+        answer: impl Fn(&RawRequest) -> Vec<u8> + Send + Sync + 'static,
+    ) -> TlsUpstream {
+        TlsUpstream::start(self.server(name, 2100), answer)
+    }
+
+    fn server(&self, name: &str, until: i32) -> Arc<ServerConfig> {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2000, 1, 1);
         params.not_after = rcgen::date_time_ymd(until, 1, 1);
@@ -59,7 +74,7 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(vec![issued.der.clone()], issued.key())
             .unwrap();
-        TlsUpstream::start(Arc::new(config))
+        Arc::new(config)
     }
 }
 
@@ -76,7 +91,7 @@ impl Issued {
     }
 }
 
-/// Answers each connection's requests with `ok`, and keeps what was said.
+/// Answers each connection's requests, and keeps what was said.
 pub struct TlsUpstream {
     pub address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
@@ -94,14 +109,14 @@ pub struct Seen {
 }
 
 impl TlsUpstream {
-    fn start(config: Arc<ServerConfig>) -> Self {
+    fn start(config: Arc<ServerConfig>, answer: impl Fn(&RawRequest) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let all = Arc::clone(&seen);
+        let (all, answer) = (Arc::clone(&seen), Arc::new(answer));
         std::thread::spawn(move || {
             for tcp in listener.incoming() {
-                let (config, seen) = (Arc::clone(&config), Arc::clone(&all));
+                let (config, seen, answer) = (Arc::clone(&config), Arc::clone(&all), Arc::clone(&answer));
                 std::thread::spawn(move || {
                     let mut tcp = tcp.unwrap();
                     let mut connection = ServerConnection::new(config).unwrap();
@@ -121,8 +136,11 @@ impl TlsUpstream {
                         let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
                         seen.lock().unwrap().plain.push_str(&text);
                         if text.ends_with("\r\n\r\n") {
-                            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-                            stream.write_all(answer).unwrap();
+                            let request = RawRequest {
+                                head: text,
+                                body: Vec::new(),
+                            };
+                            stream.write_all(&answer(&request)).unwrap();
                         }
                     }
                 });

@@ -1,5 +1,8 @@
 //! Certificates that are replaced while the guard runs.
 
+use std::fs::File;
+use std::process::Command;
+
 use rustls::pki_types::CertificateDer;
 
 use crate::peer::{Peer, refused, shown};
@@ -116,4 +119,27 @@ fn other_files_take_a_restart() {
     let detail = secured.guard.wait_for("policy_loaded", 1)[0]["detail"].to_string();
     assert!(detail.contains("takes effect after a restart: listen.tls"), "{detail}");
     assert_eq!(presented(&secured), secured.certificate.der);
+}
+
+/// To open a pipe waits for a writer, as a file on a network may wait for its server.
+#[test]
+fn a_certificate_that_cannot_be_read_to_its_end_holds_nothing_up() {
+    let upstream = Upstream::json("{}");
+    let secured = secured(&upstream.url(), "", "");
+    let (guard, certificate) = (&secured.guard, secured.guard.folder.path().join("tls.crt"));
+    std::fs::remove_file(&certificate).unwrap();
+    assert!(Command::new("mkfifo").arg(&certificate).status().unwrap().success());
+    for times in 1..=2 {
+        guard.signal("HUP");
+        guard.wait_for("policy_loaded", times);
+    }
+    assert_eq!(presented(&secured), secured.certificate.der);
+    // Another file in its place is taken once whoever waits at the pipe is let go.
+    let pipe = guard.folder.path().join("pipe");
+    std::fs::rename(&certificate, &pipe).unwrap();
+    let new = another(&secured);
+    put(&guard.folder, &new);
+    // For both ways it is opened without waiting.
+    drop(File::options().read(true).write(true).open(&pipe).unwrap());
+    until(|| presented(&secured), |shown| *shown == new.der);
 }

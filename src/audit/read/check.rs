@@ -13,7 +13,8 @@ use super::entry::Entry;
 ///
 /// A bulk action is asked for by its id, one message by its own. What a filter has cancelled since is in the logs, as far
 /// as their listing takes the same filters (QStash API: List logs); else the bulk actions tell it, which are kept for
-/// seven days with their filters (QStash API: List bulk actions).
+/// seven days with their filters (QStash API: List bulk actions). A filter cancel that was answered 429 may run behind
+/// that, so of those its progress is in the bulk actions; which of them it is, a person has to tell by filter and time.
 pub(super) fn request(entry: &Entry, intent_time: Option<&str>) -> Option<String> {
     let (actions, messages) = match entry.operation.as_deref() {
         Some("messages.bulk_cancel") => ("/v2/bulkActions", true),
@@ -31,6 +32,9 @@ pub(super) fn request(entry: &Entry, intent_time: Option<&str>) -> Option<String
             _ => {}
         }
         let since = intent_time?.parse::<Timestamp>().ok()?.as_millisecond();
+        if ids.is_empty() && entry.upstream_status == Some(429) {
+            return None;
+        }
         let filters = if ids.is_empty() {
             filters(selection)?
         } else {
@@ -119,6 +123,13 @@ mod tests {
         assert_eq!(
             filters(&json!({"label": ["nightly", "a&b"], "queueName": ["q"]})),
             format!("GET /v2/logs?state=CANCELLED&label=nightly&label=a%26b&queueName=q&{since}")
+        );
+        // What may be running yet; of ids nothing does.
+        let late = |selection: Value| check(&json!({"upstream_status": 429, "selection": selection})).unwrap();
+        assert_eq!(late(json!({"filters": {"label": ["a"]}})), "GET /v2/bulkActions");
+        assert_eq!(
+            late(json!({"ids": ["msg_1"], "filters": {"label": ["a"]}})),
+            "GET /v2/messages/msg_1"
         );
         // What the logs cannot be asked for.
         for filters in [

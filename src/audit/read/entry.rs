@@ -23,6 +23,7 @@ pub struct Entry {
     pub rule: Option<String>,
     pub limit: Option<String>,
     pub result: Option<String>,
+    pub upstream_status: Option<u16>,
     pub cancelled: Option<u64>,
     pub action_id: Option<String>,
     pub total: Option<u64>,

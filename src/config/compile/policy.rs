@@ -47,6 +47,7 @@ pub(super) fn compile(mut section: Section<'_>, upstream: &Origin, callers: Call
         callers,
         qstash_destinations,
         upstream_host: upstream.host.clone(),
+        upstream_has_path: !upstream.prefix.is_empty(),
         digest: String::new(),
     };
     section.finish();

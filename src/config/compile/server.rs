@@ -94,6 +94,15 @@ fn network(value: &Value<'_>) -> Result<IpNet, String> {
             )
         })?,
     };
+    if let IpNet::V6(mapped) = network
+        && let Some(address) = mapped.addr().to_ipv4_mapped()
+        && let Some(length) = mapped.prefix_len().checked_sub(96)
+    {
+        return Err(format!(
+            "{} is a network of IPv4 addresses, which are compared as such; write {address}/{length}",
+            value.written()
+        ));
+    }
     if network.trunc() != network {
         return Err(format!(
             "{} has bits behind its prefix length; did you mean {}?",

@@ -8,6 +8,7 @@ use crate::config::keys::upstream as keys;
 use crate::config::section::Section;
 use crate::config::value::Value;
 use crate::config::values::{self, LONGEST, SHORTEST};
+use crate::qstash::target::Target;
 use crate::upstream::{Origin, Scheme, Settings};
 
 pub(super) fn compile(mut section: Section<'_>) -> Settings {
@@ -40,6 +41,15 @@ fn response_timeout(value: &Value<'_>) -> Result<Duration, String> {
         ));
     }
     Ok(timeout)
+}
+
+/// Whether a path ends within those of QStash's API: at the version, or behind it.
+fn leads_into_the_api(path: &str) -> bool {
+    path.match_indices('/').any(|(at, _)| {
+        let target = Target::read(&path.as_bytes()[at..]);
+        let segments = target.segments();
+        (segments.len() == 1 && segments.starts_with_version()) || target.reaches(|_| true)
+    })
 }
 
 fn origin(value: &Value<'_>) -> Result<Origin, String> {
@@ -99,6 +109,12 @@ fn origin(value: &Value<'_>) -> Result<Origin, String> {
         return wrong(
             "has a path that can be read in more than one way; for upstream.url write plain segments of letters, \
                       digits and `-._~`",
+        );
+    }
+    if leads_into_the_api(prefix) {
+        return wrong(
+            "has a path that is part of QStash's own, so that the rest of it would be judged as something else; for \
+             upstream.url leave out what begins with the version (/v2)",
         );
     }
     Ok(Origin {

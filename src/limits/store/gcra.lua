@@ -11,9 +11,16 @@ local interval = tonumber(ARGV[1])
 local full = interval * tonumber(ARGV[2])
 local weight = interval * tonumber(ARGV[3])
 
+-- What is no time, or of another type, is nothing that a guard has kept, and is written over. An error would close the
+-- connection for all buckets.
+local kept = redis.pcall('GET', KEYS[1])
+if type(kept) == 'table' and not string.find(kept.err, 'WRONGTYPE', 1, true) then
+  return kept
+end
+
 -- What is kept is the time at which the bucket is full again. One further away than an empty bucket needs comes from a
 -- server whose clock was ahead: it would close the limit for as long.
-local owed = (tonumber(redis.call('GET', KEYS[1]) or now) or now) - now
+local owed = (tonumber(kept) or now) - now
 owed = math.min(math.max(owed, 0), full)
 
 local wait = owed + weight - full
