@@ -7,6 +7,7 @@ pub mod policy;
 pub mod limits;
 pub mod audit;
 pub mod telemetry;
+pub mod http1;
 pub mod upstream;
 pub mod layers;
 pub mod stack;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::masked::Masked;
+use crate::http1::{Spelled, Spelling};
 use crate::upstream::{BodyFault, Download};
 
 /// The guard's own words, or the upstream's on their way through.
@@ -16,10 +17,33 @@ pub enum ReplyBody {
     Own(Option<Bytes>),
     /// The upstream's, streamed.
     Stream(Download),
-    /// The upstream's, read to be recorded: what was read, and the rest if there was more.
-    Read(Box<(VecDeque<Frame<Bytes>>, Option<Download>)>),
+    /// The upstream's, read to be recorded: what was read, and the rest.
+    Read(Box<(VecDeque<Frame<Bytes>>, Download)>),
     /// The upstream's, without the guard's token.
     Masked(Box<Masked>),
+}
+
+impl ReplyBody {
+    /// Where the answer comes from, if that is not the guard.
+    pub(super) fn download_mut(&mut self) -> Option<&mut Download> {
+        match self {
+            ReplyBody::Own(_) => None,
+            ReplyBody::Stream(download) => Some(download),
+            ReplyBody::Read(parts) => Some(&mut parts.1),
+            ReplyBody::Masked(body) => body.body_mut().download_mut(),
+        }
+    }
+}
+
+impl Spelled for ReplyBody {
+    fn spelling(&self) -> Option<&Spelling> {
+        match self {
+            ReplyBody::Own(_) => None,
+            ReplyBody::Stream(download) => download.spelling(),
+            ReplyBody::Read(parts) => parts.1.spelling(),
+            ReplyBody::Masked(body) => body.body().spelling(),
+        }
+    }
 }
 
 impl Body for ReplyBody {
@@ -30,10 +54,9 @@ impl Body for ReplyBody {
         match &mut *self {
             ReplyBody::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             ReplyBody::Stream(download) => Pin::new(download).poll_frame(cx),
-            ReplyBody::Read(parts) => match (parts.0.pop_front(), &mut parts.1) {
-                (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
-                (None, Some(download)) => Pin::new(download).poll_frame(cx),
-                (None, None) => Poll::Ready(None),
+            ReplyBody::Read(parts) => match parts.0.pop_front() {
+                Some(frame) => Poll::Ready(Some(Ok(frame))),
+                None => Pin::new(&mut parts.1).poll_frame(cx),
             },
             ReplyBody::Masked(body) => Pin::new(body).poll_frame(cx),
         }
@@ -43,7 +66,7 @@ impl Body for ReplyBody {
         match self {
             ReplyBody::Own(bytes) => bytes.is_none(),
             ReplyBody::Stream(download) => download.is_end_stream(),
-            ReplyBody::Read(parts) => parts.0.is_empty() && parts.1.as_ref().is_none_or(Body::is_end_stream),
+            ReplyBody::Read(parts) => parts.0.is_empty() && parts.1.is_end_stream(),
             ReplyBody::Masked(body) => body.is_end_stream(),
         }
     }

@@ -10,7 +10,6 @@ use tower::Service;
 
 use super::early::Early;
 use super::exchange::{Exchange, Reply, Subject};
-use super::linger::linger_unread;
 use super::passage::{Inspection, Outbound, Pending};
 use crate::policy::{Route, Verdict, route};
 use crate::upstream::{Source, Upload};
@@ -68,7 +67,6 @@ where
             Route::Rules => Pending::Rules,
             Route::Judged(Verdict::Deny(refusal)) => {
                 let reply = Reply::refused(&Subject::of(&head, &origin), operation, refusal);
-                linger_unread(&head.headers, body);
                 return Early::answered(reply);
             }
             Route::Judged(verdict) => Pending::Judged(verdict),

@@ -37,11 +37,7 @@ pub(super) async fn collect(operation: Operation, reply: &mut Reply) -> (Answere
                 status,
                 ..Answered::default()
             };
-            return (
-                answered,
-                Some(ReplyBody::Read(Box::new((frames, Some(download))))),
-                false,
-            );
+            return (answered, Some(ReplyBody::Read(Box::new((frames, download)))), false);
         }
         match next_frame(&mut download).await {
             None => break false,
@@ -66,7 +62,7 @@ pub(super) async fn collect(operation: Operation, reply: &mut Reply) -> (Answere
     };
     (
         Answered { status, ..answered },
-        Some(ReplyBody::Read(Box::new((frames, None)))),
+        Some(ReplyBody::Read(Box::new((frames, download)))),
         broken,
     )
 }

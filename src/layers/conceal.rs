@@ -15,15 +15,15 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRAILER};
-use http::{Extensions, HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body as _, Frame};
-use hyper::ext::ReasonPhrase;
 use pin_project_lite::pin_project;
 
 use super::body::ReplyBody;
 use super::broker::Held;
 use super::exchange::Reply;
 use super::masked::Masked;
+use crate::http1::{Spelled as _, Spelling};
 use crate::policy::{Code, Refusal};
 use crate::upstream::{Download, decoded};
 
@@ -58,7 +58,7 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for Concealed<F> {
                         return Poll::Ready(Ok(reply));
                     };
                     conceal_headers(reply.response.headers_mut(), &held);
-                    conceal_reason(reply.response.extensions_mut(), &held);
+                    conceal_reason(reply.response.body_mut(), &held);
                     if reply.response.status().is_success() || reply.response.body().is_end_stream() {
                         mask(reply.response.body_mut(), held);
                         return Poll::Ready(Ok(reply));
@@ -80,12 +80,13 @@ pub(super) fn conceal_headers(headers: &mut HeaderMap, held: &Held) {
 }
 
 /// Without words of its own a status has those of HTTP.
-fn conceal_reason(extensions: &mut Extensions, held: &Held) {
-    if extensions
-        .get::<ReasonPhrase>()
-        .is_some_and(|reason| held.is_in(reason.as_bytes()))
-    {
-        extensions.remove::<ReasonPhrase>();
+fn conceal_reason(body: &mut ReplyBody, held: &Held) {
+    let shows_it = body
+        .spelling()
+        .and_then(Spelling::reason)
+        .is_some_and(|reason| held.is_in(reason));
+    if shows_it && let Some(download) = body.download_mut() {
+        download.forget_reason();
     }
 }
 
@@ -105,15 +106,13 @@ async fn conceal_body(mut reply: Reply, held: Arc<Held>) -> Reply {
             *reply.response.body_mut() = body;
             return reply;
         }
-        ReplyBody::Stream(download) => (VecDeque::new(), Some(download)),
+        ReplyBody::Stream(download) => (VecDeque::new(), download),
         ReplyBody::Read(parts) => *parts,
     };
     let mut length: usize = frames.iter().map(length_of).sum();
-    while length < MOST
-        && let Some(download) = &mut rest
-    {
-        match next_frame(download).await {
-            None => rest = None,
+    while length < MOST {
+        match next_frame(&mut rest).await {
+            None => break,
             Some(Ok(frame)) => {
                 length += length_of(&frame);
                 frames.push_back(frame);

@@ -12,7 +12,6 @@ use super::broker;
 use super::conceal::Concealed;
 use super::early::Early;
 use super::exchange::{Exchange, Reply, Subject};
-use super::linger::linger_unread;
 use super::settings::{self, HeaderForwardToken};
 use crate::policy::{Code, Refusal};
 use crate::qstash::credential::{self, CredentialFault, QueryToken};
@@ -77,7 +76,6 @@ where
         if let Err(refusal) = settled {
             let operation = Target::read(head.uri.path().as_bytes()).operation(Verb::read(head.method.as_str()));
             let reply = Reply::refused(&Subject::of(head, origin), operation, refusal);
-            linger_unread(&exchange.head.headers, exchange.body);
             return Concealed::of(None, Early::answered(reply));
         }
         Concealed::of(held, Early::below(self.inner.call(exchange)))

@@ -10,17 +10,15 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_ENCODING;
 use http::request;
 use http_body::Body as _;
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use tower::{Layer, Service};
 
 use super::exchange::{Origin, Reply, Subject};
-use super::linger::{linger, linger_unread};
 use super::passage::{Inspection, Judged, Pending, Selected};
 use crate::policy::{self, Asked, Code, Ruling, Verdict, Violation, malformed_selection};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{self, Reading};
-use crate::upstream::{Source, Upload};
+use crate::upstream::{ClientBody, Source, Upload};
 
 /// Layer of [`Enforce`].
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +71,7 @@ where
                 origin,
             } = inspection;
             let policy = &origin.snapshot.policy;
+            let spelling = body.spelling().cloned();
             let (source, selected, ruling) = match pending {
                 Pending::Judged(verdict) => (Source::Client(body), None, Ruling::without_rules(verdict)),
                 Pending::Rules => {
@@ -101,15 +100,11 @@ where
             if let Verdict::Deny(refusal) = ruling.verdict {
                 let mut reply = Reply::refused(&Subject::of(&head, &origin), operation, refusal);
                 reply.note_selection(selected.as_ref());
-                match source {
-                    Source::Client(body) => linger_unread(&head.headers, body),
-                    source => linger(Upload::new(source, settings.body_idle)),
-                }
                 return Ok(reply);
             }
             let judged = Judged {
                 head,
-                body: Upload::new(source, settings.body_idle),
+                body: Upload::new(source, settings.body_idle).spelled(spelling),
                 operation,
                 selected,
                 ruling,
@@ -150,7 +145,7 @@ struct Unread {
 }
 
 /// Reads a body to its end, as long as it stays within its bounds.
-async fn read_body(mut body: Incoming, settings: &EnforceLayer) -> Result<Bytes, Unread> {
+async fn read_body(mut body: ClientBody, settings: &EnforceLayer) -> Result<Bytes, Unread> {
     let most = settings.max_inspected_body;
     let mut read = BytesMut::new();
     loop {

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Response, Uri, request};
-use hyper::body::Incoming;
 use uuid::Uuid;
 
 use super::answer::Answered;
@@ -22,6 +21,7 @@ use crate::limits::Limiter;
 use crate::policy::{Caller, Callers, Policy, Refusal, RuleName};
 use crate::qstash::credential;
 use crate::qstash::operation::Operation;
+use crate::upstream::ClientBody;
 
 /// The rules of one request: one snapshot, whatever is reloaded meanwhile.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub struct Exchange {
     /// Its head as the client sent it, but for a moved token.
     pub head: request::Parts,
     /// Its body, unread.
-    pub body: Incoming,
+    pub body: ClientBody,
     /// Facts about it.
     pub origin: Origin,
 }

@@ -12,7 +12,6 @@ use tower::{Layer, Service};
 
 use super::early::Early;
 use super::exchange::{Reply, Subject};
-use super::linger::linger_unread;
 use super::passage::{Judged, Selected};
 use crate::limits::{Charge, Unit};
 use crate::policy::{Refusal, Ruling, Verdict};
@@ -121,7 +120,6 @@ where
                 let subject = Subject::of(&judged.head, &judged.origin);
                 let mut reply = Reply::refused(&subject, judged.operation, refusal);
                 reply.note_selection(judged.selected.as_ref());
-                linger_unread(&judged.head.headers, judged.body);
                 Early::answered(reply)
             }
             verdict => {

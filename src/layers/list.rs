@@ -14,7 +14,6 @@ use tokio_util::task::TaskTracker;
 use tower::{Layer, Service};
 
 use super::exchange::Reply;
-use super::linger::linger_unread;
 use super::passage::{Judged, Listed};
 use crate::audit::SelectionRecord;
 use crate::policy::{GuardedCap, Refusal, not_resolvable};
@@ -109,7 +108,6 @@ where
             if let Some(denied) = &mut reply.denied {
                 denied.selection = Some(record);
             }
-            linger_unread(&judged.head.headers, judged.body);
             let _ = answer.send(reply);
             return;
         }

@@ -37,6 +37,14 @@ impl Masked {
             ended: false,
         }
     }
+
+    pub(super) fn body(&self) -> &ReplyBody {
+        &self.body
+    }
+
+    pub(super) fn body_mut(&mut self) -> &mut ReplyBody {
+        &mut self.body
+    }
 }
 
 impl Body for Masked {

@@ -18,7 +18,6 @@ pub mod follow;
 pub mod forward;
 mod guarded;
 pub mod limit;
-mod linger;
 pub mod list;
 pub mod masked;
 pub mod overrun;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use http::{Request, request};
-use hyper::body::Incoming;
 use uuid::Uuid;
 
 use super::exchange::{Origin, Subject};
@@ -13,7 +12,7 @@ use crate::audit::SelectionRecord;
 use crate::policy::{GuardedCap, Permit, Ruling, Verdict, Violation};
 use crate::qstash::operation::Operation;
 use crate::qstash::selection::{Kind, Selection};
-use crate::upstream::Upload;
+use crate::upstream::{ClientBody, Upload};
 
 /// A request that is to be judged.
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub struct Inspection {
     /// Its head.
     pub head: request::Parts,
     /// Its body, unread.
-    pub body: Incoming,
+    pub body: ClientBody,
     /// Its operation.
     pub operation: Operation,
     /// What is known of the verdict.

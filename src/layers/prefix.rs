@@ -10,7 +10,6 @@ use tower::{Layer, Service};
 
 use super::early::Early;
 use super::exchange::{Exchange, Reply, Subject};
-use super::linger::linger_unread;
 use crate::policy::{Code, Refusal};
 use crate::qstash::operation::Operation;
 
@@ -58,7 +57,6 @@ where
                 Operation::Unknown,
                 refusal,
             );
-            linger_unread(&exchange.head.headers, exchange.body);
             return Early::answered(reply);
         }
         Early::below(self.inner.call(exchange))

@@ -10,7 +10,6 @@ use tower::{Layer, Service};
 
 use super::early::Early;
 use super::exchange::{Exchange, Reply, Subject};
-use super::linger::linger_unread;
 use crate::policy::{Code, Refusal};
 use crate::qstash::operation::Verb;
 use crate::qstash::target::Target;
@@ -53,7 +52,6 @@ where
                 let target = Target::read(exchange.head.uri.path().as_bytes());
                 let operation = target.operation(Verb::read(exchange.head.method.as_str()));
                 let reply = Reply::refused(&subject, operation, refusal);
-                linger_unread(&exchange.head.headers, exchange.body);
                 Early::answered(reply)
             }
         }

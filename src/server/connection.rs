@@ -9,8 +9,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
@@ -28,10 +27,11 @@ use super::listener::pause_after;
 use super::settings::{Listen, Resources};
 use super::tls::{self, Presented, Secured, Unopened};
 use super::watch::{Ended, watch};
+use crate::http1::{self, Finish, ServeError};
 use crate::layers::exchange::{Exchange, Origin, Snapshot};
 use crate::stack::Stack;
 use crate::telemetry::Metrics;
-use crate::upstream::BodyFault;
+use crate::upstream::{BodyFault, ClientBody};
 
 /// The connections of one core.
 #[derive(Clone)]
@@ -182,21 +182,30 @@ impl<S: Stack> Connections<S> {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let shared = Arc::clone(&self.shared);
-        let io = TokioIo::new(ClientIo::new(stream, first, Arc::clone(&activity), true));
-        let service = self.service(&activity, peer);
-        let connection = http1::Builder::new()
-            .preserve_header_case(true)
-            .auto_date_header(false)
-            .max_header_size(shared.max_header_bytes)
-            .header_read_timeout(None)
-            .serve_connection(io, service_fn(service));
-        let connection = pin!(connection);
-        let ended = watch(connection, &activity, &shared.drain, |connection| {
-            connection.graceful_shutdown();
+        let io = ClientIo::new(stream, first, Arc::clone(&activity), true);
+        let service = self.service(&activity, peer, ClientBody::Http1);
+        let answering = |request| {
+            let answering = service(request);
+            async move {
+                let Ok(response) = answering.await;
+                response
+            }
+        };
+        let finish = Finish::default();
+        let connection = pin!(http1::serve(io, shared.max_header_bytes, &finish, answering));
+        let ended = watch(connection, &activity, &shared.drain, |_| {
+            finish.give();
             true
         })
         .await;
-        shared.note_end(&ended);
+        match ended {
+            Ended::Expired(Expired::Head) => shared.metrics.malformed(),
+            Ended::Itself(Err(ServeError::Malformed(lingering))) => {
+                shared.metrics.malformed();
+                lingering.await;
+            }
+            _ => {}
+        }
     }
 
     async fn serve_http2<T>(self, stream: T, first: BytesMut, activity: Arc<Activity>, peer: Peer)
@@ -206,7 +215,7 @@ impl<S: Stack> Connections<S> {
         let shared = Arc::clone(&self.shared);
         activity.opening_ended();
         let io = TokioIo::new(ClientIo::new(stream, first, Arc::clone(&activity), false));
-        let service = self.service(&activity, peer);
+        let service = self.service(&activity, peer, ClientBody::Http2);
         let connection = http2::Builder::new(TokioExecutor::new())
             .auto_date_header(false)
             .max_header_list_size(u32::try_from(shared.max_header_bytes).unwrap_or(u32::MAX))
@@ -220,18 +229,20 @@ impl<S: Stack> Connections<S> {
         shared.note_end(&ended);
     }
 
-    fn service(
+    fn service<B>(
         self,
         activity: &Arc<Activity>,
         peer: Peer,
-    ) -> impl Fn(Request<Incoming>) -> Answering<S::Future> + use<S> {
-        // hyper calls through a shared reference, tower through an exclusive one; a connection's requests are called
+        client_body: fn(B) -> ClientBody,
+    ) -> impl Fn(Request<B>) -> Answering<S::Future> + use<S, B> {
+        // A connection calls through a shared reference, tower through an exclusive one; its requests are called
         // one at a time, so the lock is never waited for.
         let (stack, shared) = (Mutex::new(self.stack), self.shared);
         let activity = Arc::clone(activity);
         move |request| {
             let in_flight = InFlight::new(&activity);
             let (head, body) = request.into_parts();
+            let body = client_body(body);
             let origin = Origin {
                 client: shared.trusted_proxies.client(peer.address, &head.headers),
                 certificate: peer.certificate.clone(),

@@ -10,6 +10,7 @@ use http::Response;
 use http_body::{Body, Frame, SizeHint};
 
 use super::activity::Activity;
+use crate::http1::{Spelled, Spelling};
 use crate::layers::body::ReplyBody;
 use crate::upstream::BodyFault;
 
@@ -67,6 +68,12 @@ impl<F: Future<Output = Result<Response<ReplyBody>, Infallible>>> Future for Ans
 pub(super) struct Served {
     body: ReplyBody,
     _in_flight: Option<InFlight>,
+}
+
+impl Spelled for Served {
+    fn spelling(&self) -> Option<&Spelling> {
+        self.body.spelling()
+    }
 }
 
 impl Body for Served {

@@ -1,17 +1,17 @@
 //! Bodies in both directions: streamed, with a bound on standing still.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use super::pool::{Link, Pool};
+use super::client_body::ClientBody;
+use super::connect::Stream;
+use super::pool::{Alarm, Link, Pool};
+use crate::http1::{Exchange, Spelled, Spelling};
 
 /// Why a body did not come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,43 +29,55 @@ pub enum BodyFault {
 pub struct Upload {
     source: Source,
     patience: Patience,
-    progress: Option<Arc<Progress>>,
+    spelling: Option<Spelling>,
 }
 
 /// Where a request's body comes from.
 #[derive(Debug)]
 pub enum Source {
     /// The client, unread.
-    Client(Incoming),
+    Client(ClientBody),
     /// Bytes that were read to be judged, and all of the body.
     Read(Option<Bytes>),
     /// Bytes that were read, and the rest behind them.
-    Partly(Box<(Option<Bytes>, Incoming)>),
+    Partly(Box<(Option<Bytes>, ClientBody)>),
 }
 
 impl Upload {
     /// A body that may stand still for `idle` at most.
     pub fn new(source: Source, idle: Duration) -> Self {
-        let ended = source.is_end_stream();
         Upload {
+            spelling: source.spelling().cloned(),
             source,
             patience: Patience::new(idle),
-            progress: (!ended).then(Arc::default),
         }
+    }
+
+    /// The same, behind a head that was spelled like this.
+    pub fn spelled(self, spelling: Option<Spelling>) -> Self {
+        Upload { spelling, ..self }
+    }
+
+    /// Takes the spelling of the head before it.
+    pub(super) fn take_spelling(&mut self) -> Option<Spelling> {
+        self.spelling.take()
     }
 
     /// How long it may stand still.
     pub fn idle(&self) -> Duration {
         self.patience.idle
     }
-
-    /// How far it is; `None` where there is no body.
-    pub(super) fn progress(&self) -> Option<Arc<Progress>> {
-        self.progress.clone()
-    }
 }
 
 impl Source {
+    fn spelling(&self) -> Option<&Spelling> {
+        match self {
+            Source::Client(body) => body.spelling(),
+            Source::Partly(parts) => parts.1.spelling(),
+            Source::Read(_) => None,
+        }
+    }
+
     fn is_end_stream(&self) -> bool {
         match self {
             Source::Client(incoming) => incoming.is_end_stream(),
@@ -83,9 +95,7 @@ impl Source {
             },
             Source::Client(incoming) => incoming,
         };
-        Pin::new(incoming)
-            .poll_frame(cx)
-            .map(|frame| frame.map(|frame| frame.map_err(|_| BodyFault::Broken)))
+        Pin::new(incoming).poll_frame(cx)
     }
 }
 
@@ -96,20 +106,7 @@ impl Body for Upload {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let me = &mut *self;
         let polled = me.source.poll_frame(cx);
-        if let Some(progress) = &me.progress {
-            progress.waits_for_client(polled.is_pending());
-        }
-        let frame = ready!(me.patience.bound(polled, cx));
-        if let Some(progress) = &me.progress {
-            match &frame {
-                None => progress.end(Progress::DONE),
-                Some(Ok(_)) if me.source.is_end_stream() => progress.end(Progress::DONE),
-                Some(Ok(_)) => progress.moved(),
-                Some(Err(BodyFault::Idle)) => progress.end(Progress::IDLE),
-                Some(Err(BodyFault::Broken)) => progress.end(Progress::BROKEN),
-            }
-        }
-        Poll::Ready(frame)
+        me.patience.bound(polled, cx)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -132,102 +129,51 @@ impl Body for Upload {
     }
 }
 
-/// How far an upload is, shared between the body and whoever waits for the answer.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    state: AtomicU8,
-    frames: AtomicU64,
-    waiting: AtomicBool,
-    ended: OnceLock<Instant>,
-}
-
-impl Progress {
-    const DONE: u8 = 1;
-    const IDLE: u8 = 2;
-    const BROKEN: u8 = 3;
-
-    /// When the body was sent to its end; `None` while it is not.
-    pub(super) fn done_at(&self) -> Option<Instant> {
-        (self.state.load(Ordering::Acquire) == Self::DONE)
-            .then(|| self.ended.get().copied())
-            .flatten()
-    }
-
-    /// How much was taken so far, in frames: whoever sees the same number twice has seen it stand still.
-    pub(super) fn frames(&self) -> u64 {
-        self.frames.load(Ordering::Relaxed)
-    }
-
-    /// Whether it is the client that has to send more, which the body's own bound limits.
-    pub(super) fn is_waiting_for_client(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
-    fn waits_for_client(&self, waiting: bool) {
-        self.waiting.store(waiting, Ordering::Relaxed);
-    }
-
-    fn moved(&self) {
-        self.frames.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Why the body broke off, if it did.
-    pub(super) fn fault(&self) -> Option<BodyFault> {
-        match self.state.load(Ordering::Acquire) {
-            Self::IDLE => Some(BodyFault::Idle),
-            Self::BROKEN => Some(BodyFault::Broken),
-            _ => None,
-        }
-    }
-
-    fn end(&self, state: u8) {
-        if self.ended.set(Instant::now()).is_ok() {
-            self.state.store(state, Ordering::Release);
-        }
-    }
-}
-
-/// An answer's body on its way to the client. Its connection goes back to the pool when the body ends, and is closed
-/// when the body is dropped before.
+/// An answer's body on its way to the client. Its connection goes back to the pool when both messages have ended, and is
+/// closed when the body is dropped before.
 pub struct Download {
-    incoming: Incoming,
     lease: Option<Lease>,
+    spelling: Spelling,
     patience: Patience,
 }
 
 /// The connection that an answer is read from.
 pub(super) struct Lease {
-    pub(super) link: Link,
+    pub(super) exchange: Exchange<Stream, Upload>,
+    pub(super) alarm: Alarm,
     pub(super) pool: Pool,
-    pub(super) progress: Option<Arc<Progress>>,
-}
-
-impl Lease {
-    /// Keeps the connection, unless the request is still being sent over it.
-    fn release(self) {
-        if self.progress.is_none_or(|progress| progress.done_at().is_some()) {
-            self.pool.put(self.link);
-        }
-    }
 }
 
 impl Download {
-    pub(super) fn new(incoming: Incoming, lease: Lease, idle: Duration) -> Self {
+    pub(super) fn new(lease: Lease, spelling: Spelling, idle: Duration) -> Self {
         let mut download = Download {
-            incoming,
             lease: Some(lease),
+            spelling,
             patience: Patience::new(idle),
         };
-        if download.incoming.is_end_stream() {
-            download.release();
-        }
+        download.release_at_end();
         download
     }
 
-    fn release(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            lease.release();
+    /// Leaves the status without words of its own.
+    pub fn forget_reason(&mut self) {
+        self.spelling.forget_reason();
+    }
+
+    /// Keeps the connection once the answer has ended, unless the request is still being sent over it.
+    fn release_at_end(&mut self) {
+        if self.lease.as_ref().is_some_and(|lease| lease.exchange.is_end())
+            && let Some(Lease { exchange, alarm, pool }) = self.lease.take()
+            && let Some(conversation) = exchange.end()
+        {
+            pool.put(Link { conversation, alarm });
         }
+    }
+}
+
+impl Spelled for Download {
+    fn spelling(&self) -> Option<&Spelling> {
+        Some(&self.spelling)
     }
 }
 
@@ -237,24 +183,27 @@ impl Body for Download {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let me = &mut *self;
-        let polled = Pin::new(&mut me.incoming).poll_frame(cx);
+        let Some(lease) = &mut me.lease else {
+            return Poll::Ready(None);
+        };
+        let polled = lease.exchange.poll_frame(cx);
         let polled = polled.map(|frame| frame.map(|frame| frame.map_err(|_| BodyFault::Broken)));
         let frame = ready!(me.patience.bound(polled, cx));
         match &frame {
-            None => me.release(),
-            Some(Ok(_)) if me.incoming.is_end_stream() => me.release(),
-            Some(Ok(_)) => {}
+            None | Some(Ok(_)) => me.release_at_end(),
             Some(Err(_)) => me.lease = None,
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.lease.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.lease
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), |lease| lease.exchange.size_hint())
     }
 }
 

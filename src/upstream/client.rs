@@ -2,24 +2,20 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use pin_project_lite::pin_project;
 use rustls::ClientConfig;
 
-use super::body::{BodyFault, Download, Lease, Progress, Upload};
-use super::connect::{ConnectError, Connector};
+use super::body::{BodyFault, Download, Lease, Upload};
+use super::connect::{Connector, Stream};
 use super::headers;
 use super::pool::{Alarm, Link, Pool};
 use super::settings::Settings;
+use crate::http1::{Answered, Exchange, ExchangeError, Outgoing, Progress};
 
 /// Sends requests to the upstream, for one core. Cloning shares its connections.
 #[derive(Clone)]
@@ -72,30 +68,24 @@ impl Client {
     }
 
     /// Sends a request and waits for the response head. What the upstream never saw is tried again, `retries` times at
-    /// most; nothing else is. A kept connection gets the request at once, before the future is polled.
+    /// most; nothing else is.
     ///
     /// # Errors
     /// [`SendError`], which tells whether anything may have been sent.
-    pub fn send(
-        &self,
-        mut request: Request<Upload>,
-        retries: u32,
-    ) -> Sending<impl Future<Output = Sent> + Send + use<>> {
+    pub fn send(&self, mut request: Request<Upload>, retries: u32) -> Sending {
         let inner = Arc::clone(&self.0);
         headers::prepare_request(&mut request, &inner.host, &inner.prefix);
-        let progress = request.body().progress();
-        match inner.pool.take_ready() {
-            Some(mut link) => Sending::Kept {
-                answer: link.sender.try_send_request(request),
-                wait: Wait::new(inner.response_timeout),
-                link: Some(link),
-                progress,
+        match inner.pool.take() {
+            Some(link) => Sending(Way::Kept {
+                talk: Some(Talk::new(link, request, inner.response_timeout)),
                 retries,
                 inner,
-            },
-            None => Sending::Anew {
-                future: anew(inner, Box::new(request), progress, retries),
-            },
+            }),
+            None => Sending(Way::Anew(Box::pin(async move {
+                let link = inner.connect(retries).await?;
+                let talk = Talk::new(link, request, inner.response_timeout);
+                inner.insist(talk, retries).await
+            }))),
         }
     }
 
@@ -116,176 +106,150 @@ impl Client {
 }
 
 impl Inner {
-    /// The same over a connection that may have to be made first.
-    async fn send_anew(
-        &self,
-        mut request: Box<Request<Upload>>,
-        progress: Option<Arc<Progress>>,
-        retries: u32,
-    ) -> Result<Response<Download>, SendError> {
+    /// A new connection, `retries` tries after the first.
+    async fn connect(&self, retries: u32) -> Result<Link, SendError> {
         let mut left = retries;
         loop {
-            // The last try is never left to a connection that may have died unseen.
-            let kept = if left == 0 { None } else { self.pool.take().await };
-            let mut link = match kept {
-                Some(link) => link,
-                None => match self.connect().await {
-                    Ok(link) => link,
-                    Err(error) if left == 0 => return Err(SendError::Unreachable(error.to_string())),
-                    Err(_) => {
-                        left -= 1;
-                        continue;
-                    }
-                },
-            };
-            let mut answer = pin!(link.sender.try_send_request(*request));
-            let mut wait = Wait::new(self.response_timeout);
-            let answer = poll_fn(|cx| wait.poll(answer.as_mut(), &mut link.alarm, progress.as_deref(), cx)).await;
-            match answer {
-                Ok(response) => return self.accepted(response, link, progress),
+            match self.connector.connect().await {
+                Ok(stream) => return Ok(Link::new(stream)),
+                Err(error) if left == 0 => return Err(SendError::Unreachable(error.to_string())),
+                Err(_) => left -= 1,
+            }
+        }
+    }
+
+    /// The answer to a request, over another connection where nothing of it could be written.
+    async fn insist(&self, mut talk: Talk, retries: u32) -> Result<Response<Download>, SendError> {
+        let mut left = retries;
+        loop {
+            match poll_fn(|cx| talk.poll(self.max_head, cx)).await {
+                Ok(answered) => return Ok(self.accepted(answered, talk)),
                 Err(Tried::Failed(error)) => return Err(error),
-                Err(Tried::Unsent(_)) if left == 0 => return Err(SendError::closed()),
-                Err(Tried::Unsent(unsent)) => {
+                Err(Tried::Unsent) if left == 0 => return Err(SendError::closed()),
+                Err(Tried::Unsent) => {
                     left -= 1;
-                    request = unsent;
+                    // The last try is never left to a connection that may have died unseen.
+                    let kept = if left == 0 { None } else { self.pool.take() };
+                    let link = match kept {
+                        Some(link) => link,
+                        None => self.connect(left).await?,
+                    };
+                    talk = talk.over(link, self.response_timeout);
                 }
             }
         }
     }
 
-    async fn connect(&self) -> Result<Link, ConnectError> {
-        let stream = self.connector.connect().await?;
-        let (sender, connection) = http1::Builder::new()
-            .preserve_header_case(true)
-            .max_header_size(self.max_head)
-            .handshake(TokioIo::new(stream))
-            .await?;
-        // What goes wrong on the connection reaches whoever waits for an answer on it.
-        tokio::spawn(connection);
-        Ok(Link::new(sender))
-    }
-
-    fn accepted(
-        &self,
-        response: Response<Incoming>,
-        link: Link,
-        progress: Option<Arc<Progress>>,
-    ) -> Result<Response<Download>, SendError> {
-        // Nothing asked for another protocol, so nothing may switch to one.
-        if response.status().is_informational() {
-            return Err(SendError::Failed(format!(
-                "the upstream answered {}",
-                response.status()
-            )));
-        }
+    fn accepted(&self, answered: Answered, talk: Talk) -> Response<Download> {
         let lease = Lease {
-            link,
+            exchange: talk.exchange,
+            alarm: talk.alarm,
             pool: self.pool.clone(),
-            progress,
         };
-        Ok(response.map(|incoming| Download::new(incoming, lease, self.body_idle)))
+        let mut response = Response::new(Download::new(lease, answered.spelling, self.body_idle));
+        *response.status_mut() = answered.status;
+        *response.headers_mut() = answered.headers;
+        response
     }
 }
 
-fn anew(
-    inner: Arc<Inner>,
-    request: Box<Request<Upload>>,
-    progress: Option<Arc<Progress>>,
-    retries: u32,
-) -> Pin<Box<dyn Future<Output = Result<Response<Download>, SendError>> + Send>> {
-    Box::pin(async move { inner.send_anew(request, progress, retries).await })
+/// The future of [`Client::send`]. Written by hand: what nearly every request needs is small, and is not moved from
+/// state to state.
+pub struct Sending(Way);
+
+enum Way {
+    /// A kept connection has the request.
+    Kept {
+        /// Taken once, as the answer comes; polled again, the future stays pending.
+        talk: Option<Talk>,
+        /// How often the request may be tried again.
+        retries: u32,
+        inner: Arc<Inner>,
+    },
+    /// A connection has to be made.
+    Anew(Pin<Box<dyn Future<Output = Result<Response<Download>, SendError>> + Send>>),
 }
 
-pin_project! {
-    /// The future of [`Client::send`]. Written by hand: what nearly every request needs is small, and is not moved from
-    /// state to state.
-    #[project = SendingProjected]
-    pub enum Sending<A> {
-        /// A kept connection has the request.
-        Kept {
-            #[pin]
-            answer: A,
-            link: Option<Link>,
-            wait: Wait,
-            progress: Option<Arc<Progress>>,
-            retries: u32,
-            inner: Arc<Inner>,
-        },
-        /// A connection has to be found or made.
-        Anew {
-            future: Pin<Box<dyn Future<Output = Result<Response<Download>, SendError>> + Send>>,
-        },
-    }
-}
-
-impl<A: Future<Output = Sent>> Future for Sending<A> {
+impl Future for Sending {
     type Output = Result<Response<Download>, SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let future = match self.as_mut().project() {
-                SendingProjected::Anew { future } => return future.as_mut().poll(cx),
-                SendingProjected::Kept {
-                    answer,
-                    link,
-                    wait,
-                    progress,
-                    retries,
-                    inner,
-                } => {
-                    // Taken once, as the answer comes; polled again, the future stays pending.
-                    let Some(alarm) = link.as_mut().map(|link| &mut link.alarm) else {
-                        return Poll::Pending;
-                    };
-                    let answer = ready!(wait.poll(answer, alarm, progress.as_deref(), cx));
-                    match (answer, link.take()) {
-                        (Ok(response), Some(link)) => {
-                            return Poll::Ready(inner.accepted(response, link, progress.take()));
+            let future: Pin<Box<dyn Future<Output = _> + Send>> = match &mut self.0 {
+                Way::Anew(future) => return future.as_mut().poll(cx),
+                Way::Kept { talk, retries, inner } => {
+                    let Some(talking) = talk else { return Poll::Pending };
+                    let tried = ready!(talking.poll(inner.max_head, cx));
+                    let Some(talk) = talk.take() else { return Poll::Pending };
+                    match tried {
+                        Ok(answered) => return Poll::Ready(Ok(inner.accepted(answered, talk))),
+                        Err(Tried::Failed(error)) => return Poll::Ready(Err(error)),
+                        Err(Tried::Unsent) if *retries == 0 => return Poll::Ready(Err(SendError::closed())),
+                        Err(Tried::Unsent) => {
+                            let (inner, left) = (Arc::clone(inner), *retries - 1);
+                            Box::pin(async move {
+                                let link = inner.connect(left).await?;
+                                let talk = talk.over(link, inner.response_timeout);
+                                inner.insist(talk, left).await
+                            })
                         }
-                        (Err(Tried::Failed(error)), _) => return Poll::Ready(Err(error)),
-                        (Err(Tried::Unsent(request)), _) if *retries > 0 => {
-                            anew(Arc::clone(inner), request, progress.take(), *retries - 1)
-                        }
-                        (Ok(_), None) | (Err(Tried::Unsent(_)), _) => return Poll::Ready(Err(SendError::closed())),
                     }
                 }
             };
-            self.set(Sending::Anew { future });
+            self.0 = Way::Anew(future);
         }
     }
 }
 
-/// How long an answer is waited for.
-#[derive(Debug)]
-pub struct Wait {
+/// A request and the wait for its answer, over one connection.
+struct Talk {
+    exchange: Exchange<Stream, Upload>,
+    alarm: Alarm,
     deadline: Instant,
     timeout: Duration,
-    /// The frames of the request that were taken when the deadline was last moved.
-    taken: u64,
+    /// How far the request was when the deadline was last moved.
+    seen: Option<Progress>,
 }
 
-impl Wait {
-    fn new(timeout: Duration) -> Self {
-        Wait {
+impl Talk {
+    fn new(link: Link, mut request: Request<Upload>, timeout: Duration) -> Self {
+        let Link {
+            mut conversation,
+            alarm,
+        } = link;
+        let spelling = request.body_mut().take_spelling();
+        let outgoing = Outgoing::new(request, spelling.as_ref(), &mut conversation);
+        Talk {
+            exchange: Exchange::new(conversation, outgoing),
+            alarm,
             deadline: Instant::now() + timeout,
             timeout,
-            taken: 0,
+            seen: None,
+        }
+    }
+
+    /// The same request over another connection.
+    fn over(self, link: Link, timeout: Duration) -> Self {
+        Talk {
+            exchange: Exchange::new(link.conversation, self.exchange.into_outgoing()),
+            alarm: link.alarm,
+            deadline: Instant::now() + timeout,
+            timeout,
+            seen: None,
         }
     }
 
     /// The response head; `upstream.response_timeout` from the end of the request at most.
-    fn poll(
-        &mut self,
-        answer: Pin<&mut impl Future<Output = Sent>>,
-        alarm: &mut Alarm,
-        progress: Option<&Progress>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<Incoming>, Tried>> {
-        if let Poll::Ready(answer) = answer.poll(cx) {
-            return Poll::Ready(answer.map_err(|error| Tried::of(error, progress)));
+    fn poll(&mut self, max_head: usize, cx: &mut Context<'_>) -> Poll<Result<Answered, Tried>> {
+        if let Poll::Ready(answered) = self.exchange.poll_head(max_head, cx) {
+            return Poll::Ready(answered.map_err(|error| match error {
+                ExchangeError::Unsent => Tried::Unsent,
+                ExchangeError::Failed(error) => Tried::Failed(SendError::Failed(error)),
+                ExchangeError::Body(fault) => Tried::Failed(SendError::Body(fault)),
+            }));
         }
-        while alarm.poll_at(self.deadline, cx).is_ready() {
-            match self.later(progress) {
+        while self.alarm.poll_at(self.deadline, cx).is_ready() {
+            match self.later() {
                 Some(later) if later > self.deadline => self.deadline = later,
                 _ => return Poll::Ready(Err(Tried::Failed(SendError::Timeout(self.timeout)))),
             }
@@ -294,17 +258,13 @@ impl Wait {
     }
 
     /// Until when it is waited on. The clock starts at the end of the request; before, with whatever the upstream takes
-    /// of it.
-    fn later(&mut self, progress: Option<&Progress>) -> Option<Instant> {
-        let progress = progress?;
-        if let Some(done) = progress.done_at() {
-            return Some(done + self.timeout);
-        }
-        if !progress.is_waiting_for_client() {
-            if progress.frames() == self.taken {
-                return None;
-            }
-            self.taken = progress.frames();
+    /// of it. That the client sends is for the body's own bound.
+    fn later(&mut self) -> Option<Instant> {
+        let progress = self.exchange.progress();
+        match progress {
+            Progress::Ended(at) => return Some(at + self.timeout),
+            Progress::Written(_) if self.seen == Some(progress) => return None,
+            Progress::Written(_) | Progress::Starves => self.seen = Some(progress),
         }
         Some(Instant::now() + self.timeout)
     }
@@ -316,30 +276,9 @@ impl SendError {
     }
 }
 
-/// What hyper says of a request it was given.
-type Sent = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
-
-/// What became of a try that brought no answer.
+/// Why a try brought no answer.
 enum Tried {
-    /// Nothing was written; here is the request again.
-    Unsent(Box<Request<Upload>>),
+    /// Nothing was written.
+    Unsent,
     Failed(SendError),
-}
-
-impl Tried {
-    fn of(mut error: TrySendError<Request<Upload>>, progress: Option<&Progress>) -> Self {
-        match (error.take_message(), progress.and_then(Progress::fault)) {
-            (Some(request), _) => Tried::Unsent(Box::new(request)),
-            (None, Some(fault)) => Tried::Failed(SendError::Body(fault)),
-            (None, None) => Tried::Failed(SendError::Failed(cause(error.error()))),
-        }
-    }
-}
-
-/// An error with its source, since hyper's own text leaves that out.
-fn cause(error: &hyper::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }

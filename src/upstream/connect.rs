@@ -24,9 +24,6 @@ pub enum ConnectError {
     /// No address, refused, or no TLS.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The other side does not speak HTTP/1.1.
-    #[error("{0}")]
-    Http(#[from] hyper::Error),
 }
 
 /// Makes connections to one origin.

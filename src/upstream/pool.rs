@@ -6,21 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1::SendRequest;
 use tokio::time::{Sleep, sleep_until};
 
-use super::body::Upload;
+use super::connect::Stream;
+use crate::http1::Conversation;
 
 /// A connection to the upstream.
 pub(super) struct Link {
-    pub(super) sender: SendRequest<Upload>,
+    pub(super) conversation: Conversation<Stream>,
     pub(super) alarm: Alarm,
 }
 
 impl Link {
-    pub(super) fn new(sender: SendRequest<Upload>) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         Link {
-            sender,
+            conversation: Conversation::new(stream),
             alarm: Alarm(None),
         }
     }
@@ -53,7 +53,7 @@ impl Alarm {
 pub(super) struct Pool(Arc<Inner>);
 
 struct Inner {
-    // Used by one thread; the lock is there because hyper's futures are `Send`, and is never contended.
+    // Used by one thread; the lock is there because futures are `Send`, and is never contended.
     idle: Mutex<Vec<Idle>>,
     timeout: Duration,
 }
@@ -71,40 +71,30 @@ impl Pool {
         }))
     }
 
-    /// The connection that was used last, if it is known to be ready. Does not wait.
-    pub(super) fn take_ready(&self) -> Option<Link> {
-        let mut idle = self.lock();
-        let last = idle.last()?;
-        let usable = last.link.sender.is_ready() && last.since.elapsed() < self.0.timeout;
-        usable.then(|| idle.pop().map(|idle| idle.link)).flatten()
-    }
-
-    /// A connection that is still open, as far as is known here.
-    pub(super) async fn take(&self) -> Option<Link> {
-        loop {
-            let mut idle = self.lock().pop()?;
-            // The connection has seen its answer's end, so it is ready at once or closed; polling lets it say which.
-            if idle.since.elapsed() < self.0.timeout && idle.link.sender.ready().await.is_ok() {
-                return Some(idle.link);
+    /// The connection that was used last and is still open.
+    pub(super) fn take(&self) -> Option<Link> {
+        let mut pool = self.lock();
+        while let Some(Idle { mut link, since }) = pool.pop() {
+            if since.elapsed() < self.0.timeout && link.conversation.is_open() {
+                return Some(link);
             }
         }
+        None
     }
 
     /// Keeps a connection whose exchange is over.
     pub(super) fn put(&self, link: Link) {
-        if !link.sender.is_closed() {
-            self.lock().push(Idle {
-                link,
-                since: Instant::now(),
-            });
-        }
+        self.lock().push(Idle {
+            link,
+            since: Instant::now(),
+        });
     }
 
     /// Closes connections that have been unused for too long or were closed by the other side.
     pub(super) fn sweep(&self) {
         let timeout = self.0.timeout;
         self.lock()
-            .retain(|idle| idle.since.elapsed() < timeout && !idle.link.sender.is_closed());
+            .retain_mut(|idle| idle.since.elapsed() < timeout && idle.link.conversation.is_open());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {

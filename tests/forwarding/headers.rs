@@ -149,3 +149,35 @@ fn connection_cannot_take_the_framing_or_the_host_away() {
     assert_eq!(request.body, b"hello");
     assert_eq!(request.header("host"), [upstream.address.to_string()]);
 }
+
+#[test]
+fn fields_keep_their_order_whatever_goes_between_them() {
+    let upstream = Upstream::json("{}");
+    let guard = Guard::start(&upstream.url(), "");
+    let mut client = Client::connect(guard.address);
+    client.send(
+        "GET /v2/logs?qstash_token=t HTTP/1.1\r\nX-Z: 1\r\nKeep-Alive: 5\r\nhost: a\r\nX-A: 2\r\nTE: trailers\r\n\
+         x-z: 3\r\nX-M: 4\r\nConnection: X-Gone\r\nX-Gone: 5\r\nX-B: 6\r\n\r\n",
+    );
+    assert_eq!(client.answer().status(), 202);
+    let request = upstream.request();
+    let names: Vec<_> = request
+        .headers()
+        .iter()
+        .map(|line| line.split(':').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["X-Z", "host", "X-A", "x-z", "X-M", "X-B", "authorization"]);
+}
+
+#[test]
+fn a_head_may_have_many_fields_and_not_too_many() {
+    let upstream = Upstream::json("{}");
+    let guard = Guard::start(&upstream.url(), "");
+    let fields = |count: usize| (0..count).map(|at| format!("X-{at}: {at}\r\n")).collect::<String>();
+    let mut client = Client::connect(guard.address);
+    client.send(format!("GET /v2/logs HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(255)));
+    assert_eq!(client.answer().status(), 202);
+    assert_eq!(upstream.request().header("x-254"), ["254"]);
+    client.send(format!("GET /v2/logs HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(256)));
+    assert_eq!(client.answer().status(), 431);
+}

@@ -264,12 +264,10 @@ fn a_broken_answer_is_no_clean_end() {
     });
     let guard = Guard::start(&upstream.url(), "");
     run(async {
-        let response = connect(guard.address)
-            .await
-            .send_request(get("/v2/logs"))
-            .await
-            .unwrap();
-        assert!(response.into_body().collect().await.is_err());
+        // It may break before the head was taken.
+        if let Ok(response) = connect(guard.address).await.send_request(get("/v2/logs")).await {
+            assert!(response.into_body().collect().await.is_err());
+        }
     });
 }
 

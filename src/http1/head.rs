@@ -1,0 +1,208 @@
+//! Heads: taken apart by `httparse`, strictly, and kept as they were spelled.
+
+use std::mem::MaybeUninit;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use smallvec::SmallVec;
+
+use super::spelling::Spelling;
+
+/// A request's head.
+#[derive(Debug)]
+pub(super) struct RequestHead {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) version: Version,
+    pub(super) headers: HeaderMap,
+    pub(super) spelling: Spelling,
+}
+
+/// An answer's head.
+#[derive(Debug)]
+pub(super) struct ResponseHead {
+    pub(super) status: StatusCode,
+    pub(super) version: Version,
+    pub(super) headers: HeaderMap,
+    pub(super) spelling: Spelling,
+}
+
+/// Why bytes are no head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadHead {
+    /// They make no sense (RFC 9112 sections 2.2, 3 and 5).
+    #[error("malformed")]
+    Malformed,
+    /// The target is longer than [`MAX_TARGET`].
+    #[error("the target is too long")]
+    TargetTooLong,
+    /// There is more than was asked for, or more than [`MAX_FIELDS`] fields.
+    #[error("too large")]
+    TooLarge,
+}
+
+/// Takes a request's head off the input, as soon as it is complete and if it has `most` bytes at most.
+///
+/// # Errors
+/// [`BadHead`].
+pub(super) fn take_request(input: &mut BytesMut, most: usize) -> Result<Option<RequestHead>, BadHead> {
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let parsed = request.parse_with_uninit_headers(input, &mut fields).map_err(bad)?;
+    let httparse::Status::Complete(end) = parsed else {
+        return if input.len() <= most {
+            Ok(None)
+        } else if memchr::memchr(b'\n', input.trim_ascii_start()).is_none() {
+            Err(BadHead::TargetTooLong)
+        } else {
+            Err(BadHead::TooLarge)
+        };
+    };
+    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
+        return Err(BadHead::Malformed);
+    };
+    if target.len() > MAX_TARGET {
+        return Err(BadHead::TargetTooLong);
+    }
+    if end > most {
+        return Err(BadHead::TooLarge);
+    }
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| BadHead::Malformed)?;
+    let start = input.as_ptr();
+    let (target, fields) = (Place::of(start, target.as_bytes()), places(start, request.headers));
+    let head = input.split_to(end).freeze();
+    Ok(Some(RequestHead {
+        method,
+        uri: Uri::from_maybe_shared(target.in_(&head)).map_err(|_| BadHead::Malformed)?,
+        version: version(minor),
+        headers: headers(&fields, &head)?,
+        spelling: Spelling::new(lines(&fields, &head), None),
+    }))
+}
+
+/// The same for an answer's.
+///
+/// # Errors
+/// [`BadHead`].
+pub(super) fn take_response(input: &mut BytesMut, most: usize) -> Result<Option<ResponseHead>, BadHead> {
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default()
+        .parse_response_with_uninit_headers(&mut response, input, &mut fields)
+        .map_err(bad)?;
+    let httparse::Status::Complete(end) = parsed else {
+        return if input.len() <= most {
+            Ok(None)
+        } else {
+            Err(BadHead::TooLarge)
+        };
+    };
+    if end > most {
+        return Err(BadHead::TooLarge);
+    }
+    let (Some(status), Some(minor)) = (response.code, response.version) else {
+        return Err(BadHead::Malformed);
+    };
+    let start = input.as_ptr();
+    let reason = response.reason.map(|reason| Place::of(start, reason.as_bytes()));
+    let fields = places(start, response.headers);
+    let head = input.split_to(end).freeze();
+    Ok(Some(ResponseHead {
+        status: StatusCode::from_u16(status).map_err(|_| BadHead::Malformed)?,
+        version: version(minor),
+        headers: headers(&fields, &head)?,
+        spelling: Spelling::new(
+            lines(&fields, &head),
+            Some(reason.map_or_else(Bytes::new, |reason| reason.in_(&head))),
+        ),
+    }))
+}
+
+/// Trailers, taken off the input once they are complete.
+///
+/// # Errors
+/// [`BadHead`].
+pub(super) fn take_trailers(input: &mut BytesMut, most: usize) -> Result<Option<HeaderMap>, BadHead> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_TRAILERS];
+    let parsed = httparse::parse_headers(input, &mut fields).map_err(bad)?;
+    let httparse::Status::Complete((end, fields)) = parsed else {
+        return if input.len() <= most {
+            Ok(None)
+        } else {
+            Err(BadHead::TooLarge)
+        };
+    };
+    let fields = places(input.as_ptr(), fields);
+    let bytes = input.split_to(end).freeze();
+    headers(&fields, &bytes).map(Some)
+}
+
+/// Where something stands in a head, which is being borrowed while that is found out.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    start: usize,
+    end: usize,
+}
+
+impl Place {
+    fn of(head: *const u8, part: &[u8]) -> Self {
+        // What is empty may stand anywhere, outside of the head too.
+        let start = if part.is_empty() {
+            0
+        } else {
+            part.as_ptr().addr() - head.addr()
+        };
+        Place {
+            start,
+            end: start + part.len(),
+        }
+    }
+
+    fn in_(self, head: &Bytes) -> Bytes {
+        head.slice(self.start..self.end)
+    }
+}
+
+/// The names and values of a head's fields. Most heads have fewer than this many.
+type Places = SmallVec<[(Place, Place); 24]>;
+
+fn places(head: *const u8, fields: &[httparse::Header<'_>]) -> Places {
+    fields
+        .iter()
+        .map(|field| (Place::of(head, field.name.as_bytes()), Place::of(head, field.value)))
+        .collect()
+}
+
+fn headers(places: &Places, head: &Bytes) -> Result<HeaderMap, BadHead> {
+    let mut headers = HeaderMap::with_capacity(places.len());
+    for (name, value) in places {
+        let name = HeaderName::from_bytes(&head[name.start..name.end]).map_err(|_| BadHead::Malformed)?;
+        let value = HeaderValue::from_maybe_shared(value.in_(head)).map_err(|_| BadHead::Malformed)?;
+        headers.try_append(name, value).map_err(|_| BadHead::TooLarge)?;
+    }
+    Ok(headers)
+}
+
+/// The field lines alone, without the line before them and the empty one behind.
+fn lines(places: &Places, head: &Bytes) -> Bytes {
+    let start = places.first().map_or(head.len(), |(name, _)| name.start);
+    head.slice(start..)
+}
+
+fn version(minor: u8) -> Version {
+    if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 }
+}
+
+/// The most fields of a head.
+const MAX_FIELDS: usize = 256;
+/// The most fields of a trailer section.
+const MAX_TRAILERS: usize = 64;
+/// The most bytes of a target: what `http::Uri` holds.
+const MAX_TARGET: usize = u16::MAX as usize - 1;
+
+fn bad(error: httparse::Error) -> BadHead {
+    match error {
+        httparse::Error::TooManyHeaders => BadHead::TooLarge,
+        _ => BadHead::Malformed,
+    }
+}

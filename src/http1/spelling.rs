@@ -1,0 +1,179 @@
+//! How a head was spelled: its field lines as they were sent, and the writing of fields after their model.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The field lines of a head, and the reason phrase of an answer, as they were sent. Their names are tokens: whoever
+/// makes this has parsed them.
+#[derive(Clone, Debug, Default)]
+pub struct Spelling {
+    lines: Bytes,
+    reason: Option<Bytes>,
+}
+
+impl Spelling {
+    pub(super) fn new(lines: Bytes, reason: Option<Bytes>) -> Self {
+        Spelling { lines, reason }
+    }
+
+    /// The words behind an answer's status, which may be empty (RFC 9112 section 4).
+    pub fn reason(&self) -> Option<&[u8]> {
+        self.reason.as_deref()
+    }
+
+    /// Leaves the words to whoever writes the status.
+    pub fn forget_reason(&mut self) {
+        self.reason = None;
+    }
+
+    /// The names of the fields, in order.
+    fn names(&self) -> impl Iterator<Item = &[u8]> {
+        Names(&self.lines)
+    }
+}
+
+struct Names<'a>(&'a [u8]);
+
+impl<'a> Iterator for Names<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let colon = memchr::memchr(b':', self.0)?;
+        let name = &self.0[..colon];
+        let rest = &self.0[colon..];
+        self.0 = memchr::memchr(b'\n', rest).map_or(&[], |end| &rest[end + 1..]);
+        Some(name)
+    }
+}
+
+/// Writes fields: those that were sent in the order and the spelling in which they were, the others behind them.
+pub(super) fn write_fields(headers: &HeaderMap, spelling: Option<&Spelling>, out: &mut Vec<u8>) {
+    let Some(spelling) = spelling else {
+        for (name, value) in headers {
+            write_field(name.as_str().as_bytes(), value, out);
+        }
+        return;
+    };
+    // The map has one entry a name and gives them in the order of their arrival, unless some were removed or came twice.
+    // As long as both go side by side, nothing has to be looked up.
+    let mut written = 0;
+    let mut fields = headers.iter().peekable();
+    let mut names = spelling.names();
+    while let Some((name, value)) = fields.peek() {
+        let Some(spelled) = names.next() else { break };
+        if !spelled.eq_ignore_ascii_case(name.as_str().as_bytes()) {
+            break;
+        }
+        write_field(spelled, value, out);
+        written += 1;
+        fields.next();
+    }
+    if written < headers.len() {
+        write_out_of_step(headers, spelling, written, out);
+    }
+}
+
+/// The same where `in_step` fields were written and the next is another: each line is looked up.
+fn write_out_of_step(headers: &HeaderMap, spelling: &Spelling, in_step: usize, out: &mut Vec<u8>) {
+    let lines: Vec<&[u8]> = spelling.names().collect();
+    let mut written = in_step;
+    for (at, spelled) in lines.iter().enumerate().skip(in_step) {
+        let Ok(name) = HeaderName::from_bytes(spelled) else {
+            continue;
+        };
+        if let Some(value) = headers.get_all(&name).iter().nth(before(&lines[..at], &name)) {
+            write_field(spelled, value, out);
+            written += 1;
+        }
+    }
+    if written == headers.len() {
+        return;
+    }
+    for name in headers.keys() {
+        for value in headers.get_all(name).iter().skip(before(&lines, name)) {
+            write_field(name.as_str().as_bytes(), value, out);
+        }
+    }
+}
+
+/// How many of these lines have this name.
+fn before(lines: &[&[u8]], name: &HeaderName) -> usize {
+    let name = name.as_str().as_bytes();
+    lines.iter().filter(|line| line.eq_ignore_ascii_case(name)).count()
+}
+
+pub(super) fn write_field(name: &[u8], value: &HeaderValue, out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(if value.is_empty() { b":" } else { b": " });
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether one of the fields with this name lists the token.
+pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    lines
+        .flat_map(|line| line.split(|&byte| byte == b','))
+        .any(|listed| listed.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(lines: &'static str, change: impl FnOnce(&mut HeaderMap)) -> String {
+        let mut headers = HeaderMap::new();
+        for line in lines.lines() {
+            let (name, value) = line.split_once(':').unwrap();
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.append(name, value.trim().parse().unwrap());
+        }
+        change(&mut headers);
+        let spelling = Spelling::new(Bytes::from_static(lines.as_bytes()), None);
+        let mut out = Vec::new();
+        write_fields(&headers, Some(&spelling), &mut out);
+        String::from_utf8(out).unwrap().replace('\r', "")
+    }
+
+    const LINES: &str = "Host: a\r\nx-ONE:1\r\nX-Two: 2\r\nx-one: 3\r\nX-Three: 4\r\n";
+
+    #[test]
+    fn fields_are_written_in_their_order_and_spelling() {
+        assert_eq!(
+            written(LINES, |_| ()),
+            "Host: a\nx-ONE: 1\nX-Two: 2\nx-one: 3\nX-Three: 4\n"
+        );
+    }
+
+    #[test]
+    fn what_was_removed_moves_nothing_else() {
+        assert_eq!(
+            written(LINES, |headers| drop(headers.remove("host"))),
+            "x-ONE: 1\nX-Two: 2\nx-one: 3\nX-Three: 4\n"
+        );
+        assert_eq!(
+            written(LINES, |headers| drop(headers.remove("x-one"))),
+            "Host: a\nX-Two: 2\nX-Three: 4\n"
+        );
+    }
+
+    #[test]
+    fn what_was_replaced_keeps_its_place_and_what_was_added_comes_last() {
+        let change = |headers: &mut HeaderMap| {
+            headers.insert("host", HeaderValue::from_static("b"));
+            headers.insert("x-one", HeaderValue::from_static("5"));
+            headers.append("x-two", HeaderValue::from_static("6"));
+            headers.insert("x-new", HeaderValue::from_static("7"));
+        };
+        assert_eq!(
+            written(LINES, change),
+            "Host: b\nx-ONE: 5\nX-Two: 2\nX-Three: 4\nx-two: 6\nx-new: 7\n"
+        );
+    }
+
+    #[test]
+    fn each_of_several_fields_keeps_its_own_spelling() {
+        let lines = "x-a: 1\r\nb: 2\r\nX-A: 3\r\nB: 4\r\n";
+        assert_eq!(written(lines, |_| ()), "x-a: 1\nb: 2\nX-A: 3\nB: 4\n");
+    }
+}
