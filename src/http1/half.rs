@@ -80,7 +80,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
             }
             came = match ready!(self.input.poll_fill(&mut self.io, 0, cx)) {
                 Ok(0) if nothing_yet => return Poll::Ready(Ok(None)),
-                Ok(0) | Err(_) => return Poll::Ready(Err(Unread::Broken)),
+                Ok(0) => {
+                    // What came since the last line was not looked at yet.
+                    let bad = head::take_request(&mut self.input.0, max_head).err();
+                    return Poll::Ready(Err(bad.map_or(Unread::Broken, Unread::Bad)));
+                }
+                Err(_) => return Poll::Ready(Err(Unread::Broken)),
                 Ok(came) => came,
             };
         }

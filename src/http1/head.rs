@@ -134,6 +134,10 @@ pub(super) fn take_trailers(input: &mut BytesMut, most: usize) -> Result<Option<
     };
     let fields = places(input.as_ptr(), fields);
     let bytes = input.split_to(end).freeze();
+    // Behind chunks lines end as chunks do.
+    if memchr::memchr_iter(b'\n', &bytes).any(|at| at == 0 || bytes[at - 1] != b'\r') {
+        return Err(BadHead::Malformed);
+    }
     headers(&fields, &bytes).map(Some)
 }
 

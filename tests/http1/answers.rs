@@ -10,13 +10,13 @@ use http_body::{Body, Frame};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
+use proptest::prelude::{prop_assert_eq, proptest};
 use proptest::sample::select;
 use qstash_guard::http1::{BodyError, Conversation, Exchange, Outgoing};
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 
 use crate::grammar::{self, Cut};
-use crate::{Content, run, write_cut};
+use crate::{Content, config, run, write_cut};
 
 /// An answer as a client saw it, and whether it would use the connection again.
 type Seen = Option<(StatusCode, Content)>;
@@ -77,7 +77,7 @@ fn by_hyper(cut: &Cut, method: &Method) -> Seen {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn an_answer_is_what_hyper_takes_it_for(cut in grammar::answers(), method in select(vec![Method::GET, Method::HEAD])) {

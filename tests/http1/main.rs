@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt;
+use proptest::prelude::ProptestConfig;
 use tokio::io::AsyncWriteExt;
 
 /// A message's fields and body, as far as it came.
@@ -66,6 +67,16 @@ async fn write_cut(mut to: tokio::io::DuplexStream, bytes: Vec<u8>, cuts: Vec<us
     }
     let _ = to.shutdown().await;
     to
+}
+
+/// `HTTP1_CASES` many cases a property; 10,000 if it says nothing.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("HTTP1_CASES").map_or(10_000, |cases| cases.parse().unwrap());
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {

@@ -12,12 +12,12 @@ use http_body_util::Empty;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use qstash_guard::http1::{Finish, Spelled, Spelling, serve};
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 
 use crate::grammar::{self, Cut};
-use crate::{Content, run, write_cut};
+use crate::{Content, config, run, write_cut};
 
 /// A request as a server saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +127,7 @@ fn statuses(answers: &[u8]) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn what_is_served_is_what_hyper_would_serve(cut in grammar::requests()) {
