@@ -1,7 +1,7 @@
 //! An answer's head, as the request allows it.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, TE};
 use http::{Method, StatusCode, Version, response};
 use http_body::Body;
 
@@ -28,21 +28,17 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn of(head: &RequestHead) -> Self {
-        let is_http_1_0 = head.version == Version::HTTP_10;
-        let says = |token| has_token(&head.headers, &CONNECTION, token);
-        let mut keep_alive = if is_http_1_0 { says("keep-alive") } else { true };
-        if head.headers.contains_key(CONNECTION) {
-            keep_alive &= !says("close");
-        }
-        // Read by the one, while somebody before the guard may have read it by the other (RFC 9112 section 6.1).
-        if head.headers.contains_key(TRANSFER_ENCODING) {
-            keep_alive &= !head.headers.contains_key(CONTENT_LENGTH);
-        }
+        let RequestHead { parts, has, .. } = head;
+        let is_http_1_0 = parts.version == Version::HTTP_10;
+        let says = |token| has.connection && has_token(&parts.headers, &CONNECTION, token);
         Asked {
-            keep_alive,
-            is_head: head.method == Method::HEAD,
+            // Read by its chunks, while somebody before the guard may have read it by its length (RFC 9112 section 6.1).
+            keep_alive: !(has.transfer_encoding && has.content_length)
+                && !says("close")
+                && (!is_http_1_0 || says("keep-alive")),
+            is_head: parts.method == Method::HEAD,
             is_http_1_0,
-            wants_trailers: has_token(&head.headers, &TE, "trailers"),
+            wants_trailers: has.te && has_token(&parts.headers, &TE, "trailers"),
         }
     }
 

@@ -51,9 +51,9 @@ impl Body {
         Body { source, spelling }
     }
 
-    /// How the head before it was spelled.
-    pub fn spelling(&self) -> &Spelling {
-        &self.spelling
+    /// Takes how the head before it was spelled.
+    pub fn take_spelling(&mut self) -> Spelling {
+        std::mem::take(&mut self.spelling)
     }
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Response, request};
 use http_body::Body as HttpBody;
 use http_body_util::Empty;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -54,7 +54,7 @@ pub enum ServeError {
 pub async fn serve<T, S, F, B>(io: T, max_head: usize, finish: &Finish, service: S) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Fn(Request<Body>) -> F,
+    S: Fn(request::Parts, Body) -> F,
     F: Future<Output = Response<B>>,
     B: HttpBody<Data = Bytes> + Spelled + Unpin,
 {
@@ -68,11 +68,12 @@ where
             Err(Unread::Bad(bad)) => return Err(refuse(half, bad).await),
         };
         let mut asked = Asked::of(&head);
-        let Ok(length) = framing::of_request(&mut head.headers, head.version) else {
+        let Ok(length) = framing::of_request(&mut head.parts.headers, head.has, head.parts.version) else {
             return Err(refuse(half, BadHead::Malformed).await);
         };
         let response = {
-            let mut answering = pin!(service(receive(&half, head, length)));
+            let body = receive(&half, &mut head, length);
+            let mut answering = pin!(service(head.parts, body));
             poll_fn(|cx| match answering.as_mut().poll(cx) {
                 Poll::Ready(response) => Poll::Ready(Ok(response)),
                 Poll::Pending => lock(&half).poll_left(cx).map(|()| Err(ServeError::Left)),
@@ -114,23 +115,18 @@ where
     }
 }
 
-/// A request as it is handed on, its body in hand or to be read.
-fn receive<T>(half: &Arc<Mutex<Half<T>>>, head: RequestHead, length: Length) -> Request<Body>
+/// A request's body as it is handed on: in hand, or to be read.
+fn receive<T>(half: &Arc<Mutex<Half<T>>>, head: &mut RequestHead, length: Length) -> Body
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // Unlocked again before a body looks at what is left.
-    let whole = lock(half).expect(&head, length);
-    let body = match whole {
-        Some(whole) => Body::whole(whole, head.spelling),
-        None => Body::read_from(Arc::<Mutex<Half<T>>>::clone(half), head.spelling),
-    };
-    let mut request = Request::new(body);
-    *request.method_mut() = head.method;
-    *request.uri_mut() = head.uri;
-    *request.version_mut() = head.version;
-    *request.headers_mut() = head.headers;
-    request
+    let whole = lock(half).expect(head, length);
+    let spelling = std::mem::take(&mut head.spelling);
+    match whole {
+        Some(whole) => Body::whole(whole, spelling),
+        None => Body::read_from(Arc::<Mutex<Half<T>>>::clone(half), spelling),
+    }
 }
 
 /// Reads what is left of the request, so that the next is found and the client is not reset while it reads its answer;

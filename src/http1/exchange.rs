@@ -246,10 +246,16 @@ where
     }
 
     fn accept(&mut self, mut head: ResponseHead) -> Result<Answered, ExchangeError<B::Error>> {
-        let length = framing::of_response(&mut head.headers, head.version, head.status, self.outgoing.to_head)
-            .map_err(|_| ExchangeError::Failed("its answer's length is none".to_owned()))?;
+        let length = framing::of_response(
+            &mut head.headers,
+            head.has,
+            head.version,
+            head.status,
+            self.outgoing.to_head,
+        )
+        .map_err(|_| ExchangeError::Failed("its answer's length is none".to_owned()))?;
         self.decoder = Decoder::new(length);
-        let says = |token| has_token(&head.headers, &CONNECTION, token);
+        let says = |token| head.has.connection && has_token(&head.headers, &CONNECTION, token);
         self.keep_alive = (head.version == Version::HTTP_11 || says("keep-alive")) && !says("close");
         Ok(Answered {
             status: head.status,

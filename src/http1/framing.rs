@@ -3,6 +3,8 @@
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 
+use super::head::Has;
+
 /// The length of a body that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
@@ -28,8 +30,15 @@ enum Said {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadLength;
 
-fn said(headers: &HeaderMap) -> Result<Said, BadLength> {
-    let length = content_length(headers)?;
+fn said(headers: &HeaderMap, has: Has) -> Result<Said, BadLength> {
+    let length = if has.content_length {
+        content_length(headers)?
+    } else {
+        None
+    };
+    if !has.transfer_encoding {
+        return Ok(length.map_or(Said::Nothing, Said::Exactly));
+    }
     // The last coding decides; whether others stand before it is for others to judge.
     Ok(match headers.get_all(TRANSFER_ENCODING).iter().next_back() {
         Some(codings) if ends_chunked(codings) => Said::Chunked,
@@ -40,10 +49,11 @@ fn said(headers: &HeaderMap) -> Result<Said, BadLength> {
 
 /// Leaves one word on the length for whoever reads on: a length that chunks overrule goes (RFC 9112 section 6.3), and of
 /// lines that say the same one stays (RFC 9110 section 8.6).
-fn say_once(headers: &mut HeaderMap) {
-    if headers.contains_key(TRANSFER_ENCODING) {
+fn say_once(headers: &mut HeaderMap, has: Has) {
+    if has.transfer_encoding {
         headers.remove(CONTENT_LENGTH);
-    } else if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+    } else if has.content_length
+        && headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
         && let Some(first) = headers.remove(CONTENT_LENGTH)
     {
         headers.insert(CONTENT_LENGTH, first);
@@ -74,9 +84,12 @@ fn ends_chunked(codings: &HeaderValue) -> bool {
 ///
 /// # Errors
 /// Where it cannot be told.
-pub(super) fn of_request(headers: &mut HeaderMap, version: Version) -> Result<Length, BadLength> {
-    let said = said(headers)?;
-    say_once(headers);
+pub(super) fn of_request(headers: &mut HeaderMap, has: Has, version: Version) -> Result<Length, BadLength> {
+    if !has.content_length && !has.transfer_encoding {
+        return Ok(Length::Exactly(0));
+    }
+    let said = said(headers, has)?;
+    say_once(headers, has);
     match said {
         Said::Nothing => Ok(Length::Exactly(0)),
         Said::Exactly(length) => Ok(Length::Exactly(length)),
@@ -91,6 +104,7 @@ pub(super) fn of_request(headers: &mut HeaderMap, version: Version) -> Result<Le
 /// Where its Content-Length is none, or it has chunks in a version that knows none (RFC 9112 section 6.1).
 pub(super) fn of_response(
     headers: &mut HeaderMap,
+    has: Has,
     version: Version,
     status: StatusCode,
     to_head: bool,
@@ -98,8 +112,8 @@ pub(super) fn of_response(
     if to_head || !may_have_content(status) {
         return Ok(Length::Exactly(0));
     }
-    let said = said(headers)?;
-    say_once(headers);
+    let said = said(headers, has)?;
+    say_once(headers, has);
     match said {
         Said::Chunked | Said::Codings if version == Version::HTTP_10 => Err(BadLength),
         Said::Nothing | Said::Codings => Ok(Length::UntilClose),
@@ -125,9 +139,17 @@ mod tests {
         headers
     }
 
+    const ALL: Has = Has {
+        connection: true,
+        content_length: true,
+        expect: true,
+        te: true,
+        transfer_encoding: true,
+    };
+
     #[test]
     fn the_length_of_a_request() {
-        let of = |lines: &[_]| of_request(&mut headers(lines), Version::HTTP_11);
+        let of = |lines: &[_]| of_request(&mut headers(lines), ALL, Version::HTTP_11);
         assert_eq!(of(&[]), Ok(Length::Exactly(0)));
         assert_eq!(of(&[("content-length", "12")]), Ok(Length::Exactly(12)));
         assert_eq!(
@@ -152,12 +174,12 @@ mod tests {
             assert_eq!(of(&[("transfer-encoding", coding)]), Err(BadLength), "{coding:?}");
         }
         let mut chunked = headers(&[("transfer-encoding", "chunked")]);
-        assert_eq!(of_request(&mut chunked, Version::HTTP_10), Err(BadLength));
+        assert_eq!(of_request(&mut chunked, ALL, Version::HTTP_10), Err(BadLength));
     }
 
     #[test]
     fn the_length_of_an_answer() {
-        let of = |lines: &[_]| of_response(&mut headers(lines), Version::HTTP_11, StatusCode::OK, false);
+        let of = |lines: &[_]| of_response(&mut headers(lines), ALL, Version::HTTP_11, StatusCode::OK, false);
         assert_eq!(of(&[]), Ok(Length::UntilClose));
         assert_eq!(of(&[("content-length", "3")]), Ok(Length::Exactly(3)));
         assert_eq!(of(&[("transfer-encoding", "gzip")]), Ok(Length::UntilClose));
@@ -170,7 +192,7 @@ mod tests {
         for (status, to_head) in [(200, true), (204, false), (304, false), (103, false)] {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(
-                of_response(&mut long, Version::HTTP_11, status, to_head),
+                of_response(&mut long, ALL, Version::HTTP_11, status, to_head),
                 Ok(Length::Exactly(0))
             );
         }

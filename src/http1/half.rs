@@ -95,9 +95,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
     pub(super) fn expect(&mut self, head: &RequestHead, length: Length) -> Option<Bytes> {
         self.decoder = Decoder::new(length);
         let whole = self.decoder.take_whole(&mut self.input.0);
-        let expected = head.headers.get(EXPECT).filter(|_| head.version != Version::HTTP_10);
+        let RequestHead { parts, has, .. } = head;
+        let expected = || parts.headers.get(EXPECT).filter(|_| parts.version != Version::HTTP_10);
         let waits = whole.is_none()
-            && expected.is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+            && has.expect
+            && expected().is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         self.go_on = if waits { GoOn::Asked } else { GoOn::NotAsked };
         whole
     }

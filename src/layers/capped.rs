@@ -51,7 +51,7 @@ impl Service<Outbound> for Capped {
 
     fn call(&mut self, mut outbound: Outbound) -> Self::Future {
         let Some(listed) = outbound.listed.take() else {
-            return self.forward.call(outbound);
+            return Box::pin(self.forward.call(outbound));
         };
         let Outbound {
             request,

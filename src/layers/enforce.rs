@@ -65,13 +65,13 @@ where
         Box::pin(async move {
             let Inspection {
                 head,
-                body,
+                mut body,
                 operation,
                 pending,
                 origin,
             } = inspection;
             let policy = &origin.snapshot.policy;
-            let spelling = body.spelling().cloned();
+            let spelling = body.take_spelling();
             let (source, selected, ruling) = match pending {
                 Pending::Judged(verdict) => (Source::Client(body), None, Ruling::without_rules(verdict)),
                 Pending::Rules => {

@@ -6,8 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use http::{Response, Version};
-use pin_project_lite::pin_project;
+use http::Version;
 use tower::Service;
 use uuid::Uuid;
 
@@ -17,7 +16,7 @@ use super::passage::Outbound;
 use crate::policy::{Code, Refusal};
 use crate::qstash::operation::Operation;
 use crate::telemetry::Metrics;
-use crate::upstream::{BodyFault, Client, Download, SendError, prepare_response};
+use crate::upstream::{BodyFault, Client, SendError, Sending, prepare_response};
 
 /// See the module.
 #[derive(Clone)]
@@ -36,7 +35,7 @@ impl Forward {
 impl Service<Outbound> for Forward {
     type Response = Reply;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
+    type Future = Forwarding;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -53,36 +52,33 @@ impl Service<Outbound> for Forward {
             listed: _,
         } = outbound;
         let retries = if guarded { GUARDED_RETRIES } else { RETRIES };
-        Box::pin(Forwarding {
+        Forwarding {
             sent: Instant::now(),
             answer: self.client.send(request, retries),
             metrics: self.metrics.clone(),
             operation,
             request_id,
-        })
+        }
     }
 }
 
-pin_project! {
-    /// The future of [`Forward`].
-    struct Forwarding<A> {
-        #[pin]
-        answer: A,
-        sent: Instant,
-        metrics: Metrics,
-        operation: Operation,
-        request_id: Option<Uuid>,
-    }
+/// The future of [`Forward`].
+pub struct Forwarding {
+    answer: Sending,
+    sent: Instant,
+    metrics: Metrics,
+    operation: Operation,
+    request_id: Option<Uuid>,
 }
 
-impl<A: Future<Output = Result<Response<Download>, SendError>>> Future for Forwarding<A> {
+impl Future for Forwarding {
     type Output = Result<Reply, Infallible>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let answer = ready!(this.answer.poll(cx));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let answer = ready!(Pin::new(&mut this.answer).poll(cx));
         this.metrics.upstream_answered(this.sent.elapsed());
-        let operation = *this.operation;
+        let operation = this.operation;
         Poll::Ready(Ok(match answer {
             Ok(mut response) => {
                 prepare_response(response.headers_mut());
@@ -92,7 +88,7 @@ impl<A: Future<Output = Result<Response<Download>, SendError>>> Future for Forwa
             }
             Err(error) => {
                 tracing::warn!(%operation, %error, "the upstream gave no answer");
-                Reply::failed(*this.request_id, operation, refusal(&error))
+                Reply::failed(this.request_id, operation, refusal(&error))
             }
         }))
     }

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
-use http::Request;
+use http::{Request, request};
+use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -183,9 +184,9 @@ impl<S: Stack> Connections<S> {
     {
         let shared = Arc::clone(&self.shared);
         let io = ClientIo::new(stream, first, Arc::clone(&activity), true);
-        let service = self.service(&activity, peer, ClientBody::Http1);
-        let answering = |request| {
-            let answering = service(request);
+        let service = self.service(&activity, peer);
+        let answering = |head, body| {
+            let answering = service(head, ClientBody::Http1(body));
             async move {
                 let Ok(response) = answering.await;
                 response
@@ -215,7 +216,11 @@ impl<S: Stack> Connections<S> {
         let shared = Arc::clone(&self.shared);
         activity.opening_ended();
         let io = TokioIo::new(ClientIo::new(stream, first, Arc::clone(&activity), false));
-        let service = self.service(&activity, peer, ClientBody::Http2);
+        let service = self.service(&activity, peer);
+        let service = move |request: Request<Incoming>| {
+            let (head, body) = request.into_parts();
+            service(head, ClientBody::Http2(body))
+        };
         let connection = http2::Builder::new(TokioExecutor::new())
             .auto_date_header(false)
             .max_header_list_size(u32::try_from(shared.max_header_bytes).unwrap_or(u32::MAX))
@@ -229,20 +234,17 @@ impl<S: Stack> Connections<S> {
         shared.note_end(&ended);
     }
 
-    fn service<B>(
+    fn service(
         self,
         activity: &Arc<Activity>,
         peer: Peer,
-        client_body: fn(B) -> ClientBody,
-    ) -> impl Fn(Request<B>) -> Answering<S::Future> + use<S, B> {
+    ) -> impl Fn(request::Parts, ClientBody) -> Answering<S::Future> + use<S> {
         // A connection calls through a shared reference, tower through an exclusive one; its requests are called
         // one at a time, so the lock is never waited for.
         let (stack, shared) = (Mutex::new(self.stack), self.shared);
         let activity = Arc::clone(activity);
-        move |request| {
+        move |head, body| {
             let in_flight = InFlight::new(&activity);
-            let (head, body) = request.into_parts();
-            let body = client_body(body);
             let origin = Origin {
                 client: shared.trusted_proxies.client(peer.address, &head.headers),
                 certificate: peer.certificate.clone(),

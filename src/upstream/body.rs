@@ -9,9 +9,8 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use super::client_body::ClientBody;
-use super::connect::Stream;
-use super::pool::{Alarm, Link, Pool};
-use crate::http1::{Exchange, Spelled, Spelling};
+use super::talk::Talk;
+use crate::http1::{Spelled, Spelling};
 
 /// Why a body did not come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,9 +44,12 @@ pub enum Source {
 
 impl Upload {
     /// A body that may stand still for `idle` at most.
-    pub fn new(source: Source, idle: Duration) -> Self {
+    pub fn new(mut source: Source, idle: Duration) -> Self {
         Upload {
-            spelling: source.spelling().cloned(),
+            spelling: match &mut source {
+                Source::Client(body) => body.take_spelling(),
+                Source::Read(_) | Source::Partly(_) => None,
+            },
             source,
             patience: Patience::new(idle),
         }
@@ -70,14 +72,6 @@ impl Upload {
 }
 
 impl Source {
-    fn spelling(&self) -> Option<&Spelling> {
-        match self {
-            Source::Client(body) => body.spelling(),
-            Source::Partly(parts) => parts.1.spelling(),
-            Source::Read(_) => None,
-        }
-    }
-
     fn is_end_stream(&self) -> bool {
         match self {
             Source::Client(incoming) => incoming.is_end_stream(),
@@ -132,22 +126,16 @@ impl Body for Upload {
 /// An answer's body on its way to the client. Its connection goes back to the pool when both messages have ended, and is
 /// closed when the body is dropped before.
 pub struct Download {
-    lease: Option<Lease>,
+    /// What it is read from, until it ends.
+    talk: Option<Box<Talk>>,
     spelling: Spelling,
     patience: Patience,
 }
 
-/// The connection that an answer is read from.
-pub(super) struct Lease {
-    pub(super) exchange: Exchange<Stream, Upload>,
-    pub(super) alarm: Alarm,
-    pub(super) pool: Pool,
-}
-
 impl Download {
-    pub(super) fn new(lease: Lease, spelling: Spelling, idle: Duration) -> Self {
+    pub(super) fn new(talk: Box<Talk>, spelling: Spelling, idle: Duration) -> Self {
         let mut download = Download {
-            lease: Some(lease),
+            talk: Some(talk),
             spelling,
             patience: Patience::new(idle),
         };
@@ -162,11 +150,10 @@ impl Download {
 
     /// Keeps the connection once the answer has ended, unless the request is still being sent over it.
     fn release_at_end(&mut self) {
-        if self.lease.as_ref().is_some_and(|lease| lease.exchange.is_end())
-            && let Some(Lease { exchange, alarm, pool }) = self.lease.take()
-            && let Some(conversation) = exchange.end()
+        if self.talk.as_ref().is_some_and(|talk| talk.is_end())
+            && let Some(talk) = self.talk.take()
         {
-            pool.put(Link { conversation, alarm });
+            talk.release();
         }
     }
 }
@@ -183,27 +170,27 @@ impl Body for Download {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let me = &mut *self;
-        let Some(lease) = &mut me.lease else {
+        let Some(talk) = &mut me.talk else {
             return Poll::Ready(None);
         };
-        let polled = lease.exchange.poll_frame(cx);
+        let polled = talk.poll_frame(cx);
         let polled = polled.map(|frame| frame.map(|frame| frame.map_err(|_| BodyFault::Broken)));
         let frame = ready!(me.patience.bound(polled, cx));
         match &frame {
             None | Some(Ok(_)) => me.release_at_end(),
-            Some(Err(_)) => me.lease = None,
+            Some(Err(_)) => me.talk = None,
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.lease.is_none()
+        self.talk.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.lease
+        self.talk
             .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), |lease| lease.exchange.size_hint())
+            .map_or_else(|| SizeHint::with_exact(0), |talk| talk.size_hint())
     }
 }
 

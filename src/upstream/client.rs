@@ -5,17 +5,18 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderValue, Request, Response};
 use rustls::ClientConfig;
 
-use super::body::{BodyFault, Download, Lease, Upload};
-use super::connect::{Connector, Stream};
+use super::body::{BodyFault, Download, Upload};
+use super::connect::Connector;
 use super::headers;
-use super::pool::{Alarm, Link, Pool};
+use super::pool::{Link, Pool};
 use super::settings::Settings;
-use crate::http1::{Answered, Exchange, ExchangeError, Outgoing, Progress};
+use super::talk::{Talk, Tried};
+use crate::http1::Answered;
 
 /// Sends requests to the upstream, for one core. Cloning shares its connections.
 #[derive(Clone)]
@@ -77,13 +78,13 @@ impl Client {
         headers::prepare_request(&mut request, &inner.host, &inner.prefix);
         match inner.pool.take() {
             Some(link) => Sending(Way::Kept {
-                talk: Some(Talk::new(link, request, inner.response_timeout)),
+                talk: Some(Talk::new(link, inner.pool.clone(), request, inner.response_timeout)),
                 retries,
                 inner,
             }),
             None => Sending(Way::Anew(Box::pin(async move {
                 let link = inner.connect(retries).await?;
-                let talk = Talk::new(link, request, inner.response_timeout);
+                let talk = Talk::new(link, inner.pool.clone(), request, inner.response_timeout);
                 inner.insist(talk, retries).await
             }))),
         }
@@ -119,10 +120,10 @@ impl Inner {
     }
 
     /// The answer to a request, over another connection where nothing of it could be written.
-    async fn insist(&self, mut talk: Talk, retries: u32) -> Result<Response<Download>, SendError> {
+    async fn insist(&self, mut talk: Box<Talk>, retries: u32) -> Result<Response<Download>, SendError> {
         let mut left = retries;
         loop {
-            match poll_fn(|cx| talk.poll(self.max_head, cx)).await {
+            match poll_fn(|cx| talk.poll_head(self.max_head, cx)).await {
                 Ok(answered) => return Ok(self.accepted(answered, talk)),
                 Err(Tried::Failed(error)) => return Err(error),
                 Err(Tried::Unsent) if left == 0 => return Err(SendError::closed()),
@@ -134,21 +135,21 @@ impl Inner {
                         Some(link) => link,
                         None => self.connect(left).await?,
                     };
-                    talk = talk.over(link, self.response_timeout);
+                    talk = talk.over(link);
                 }
             }
         }
     }
 
-    fn accepted(&self, answered: Answered, talk: Talk) -> Response<Download> {
-        let lease = Lease {
-            exchange: talk.exchange,
-            alarm: talk.alarm,
-            pool: self.pool.clone(),
-        };
-        let mut response = Response::new(Download::new(lease, answered.spelling, self.body_idle));
-        *response.status_mut() = answered.status;
-        *response.headers_mut() = answered.headers;
+    fn accepted(&self, answered: Answered, talk: Box<Talk>) -> Response<Download> {
+        let Answered {
+            status,
+            headers,
+            spelling,
+        } = answered;
+        let mut response = Response::new(Download::new(talk, spelling, self.body_idle));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
         response
     }
 }
@@ -161,7 +162,7 @@ enum Way {
     /// A kept connection has the request.
     Kept {
         /// Taken once, as the answer comes; polled again, the future stays pending.
-        talk: Option<Talk>,
+        talk: Option<Box<Talk>>,
         /// How often the request may be tried again.
         retries: u32,
         inner: Arc<Inner>,
@@ -179,7 +180,7 @@ impl Future for Sending {
                 Way::Anew(future) => return future.as_mut().poll(cx),
                 Way::Kept { talk, retries, inner } => {
                     let Some(talking) = talk else { return Poll::Pending };
-                    let tried = ready!(talking.poll(inner.max_head, cx));
+                    let tried = ready!(talking.poll_head(inner.max_head, cx));
                     let Some(talk) = talk.take() else { return Poll::Pending };
                     match tried {
                         Ok(answered) => return Poll::Ready(Ok(inner.accepted(answered, talk))),
@@ -189,7 +190,7 @@ impl Future for Sending {
                             let (inner, left) = (Arc::clone(inner), *retries - 1);
                             Box::pin(async move {
                                 let link = inner.connect(left).await?;
-                                let talk = talk.over(link, inner.response_timeout);
+                                let talk = talk.over(link);
                                 inner.insist(talk, left).await
                             })
                         }
@@ -201,84 +202,8 @@ impl Future for Sending {
     }
 }
 
-/// A request and the wait for its answer, over one connection.
-struct Talk {
-    exchange: Exchange<Stream, Upload>,
-    alarm: Alarm,
-    deadline: Instant,
-    timeout: Duration,
-    /// How far the request was when the deadline was last moved.
-    seen: Option<Progress>,
-}
-
-impl Talk {
-    fn new(link: Link, mut request: Request<Upload>, timeout: Duration) -> Self {
-        let Link {
-            mut conversation,
-            alarm,
-        } = link;
-        let spelling = request.body_mut().take_spelling();
-        let outgoing = Outgoing::new(request, spelling.as_ref(), &mut conversation);
-        Talk {
-            exchange: Exchange::new(conversation, outgoing),
-            alarm,
-            deadline: Instant::now() + timeout,
-            timeout,
-            seen: None,
-        }
-    }
-
-    /// The same request over another connection.
-    fn over(self, link: Link, timeout: Duration) -> Self {
-        Talk {
-            exchange: Exchange::new(link.conversation, self.exchange.into_outgoing()),
-            alarm: link.alarm,
-            deadline: Instant::now() + timeout,
-            timeout,
-            seen: None,
-        }
-    }
-
-    /// The response head; `upstream.response_timeout` from the end of the request at most.
-    fn poll(&mut self, max_head: usize, cx: &mut Context<'_>) -> Poll<Result<Answered, Tried>> {
-        if let Poll::Ready(answered) = self.exchange.poll_head(max_head, cx) {
-            return Poll::Ready(answered.map_err(|error| match error {
-                ExchangeError::Unsent => Tried::Unsent,
-                ExchangeError::Failed(error) => Tried::Failed(SendError::Failed(error)),
-                ExchangeError::Body(fault) => Tried::Failed(SendError::Body(fault)),
-            }));
-        }
-        while self.alarm.poll_at(self.deadline, cx).is_ready() {
-            match self.later() {
-                Some(later) if later > self.deadline => self.deadline = later,
-                _ => return Poll::Ready(Err(Tried::Failed(SendError::Timeout(self.timeout)))),
-            }
-        }
-        Poll::Pending
-    }
-
-    /// Until when it is waited on. The clock starts at the end of the request; before, with whatever the upstream takes
-    /// of it. That the client sends is for the body's own bound.
-    fn later(&mut self) -> Option<Instant> {
-        let progress = self.exchange.progress();
-        match progress {
-            Progress::Ended(at) => return Some(at + self.timeout),
-            Progress::Written(_) if self.seen == Some(progress) => return None,
-            Progress::Written(_) | Progress::Starves => self.seen = Some(progress),
-        }
-        Some(Instant::now() + self.timeout)
-    }
-}
-
 impl SendError {
     fn closed() -> Self {
         SendError::Unreachable("the connection was closed".to_owned())
     }
-}
-
-/// Why a try brought no answer.
-enum Tried {
-    /// Nothing was written.
-    Unsent,
-    Failed(SendError),
 }

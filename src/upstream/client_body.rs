@@ -20,10 +20,10 @@ pub enum ClientBody {
 }
 
 impl ClientBody {
-    /// How the head before it was spelled; in HTTP/2 all names are in lower case (RFC 9113 section 8.2).
-    pub fn spelling(&self) -> Option<&Spelling> {
+    /// Takes how the head before it was spelled; in HTTP/2 all names are in lower case (RFC 9113 section 8.2).
+    pub fn take_spelling(&mut self) -> Option<Spelling> {
         match self {
-            ClientBody::Http1(body) => Some(body.spelling()),
+            ClientBody::Http1(body) => Some(body.take_spelling()),
             ClientBody::Http2(_) => None,
         }
     }

@@ -12,12 +12,13 @@ mod headers;
 mod number;
 mod pool;
 mod settings;
+mod talk;
 mod tls;
 
 pub use body::{BodyFault, Download, Source, Upload};
 pub use bulk::{ListError, list};
 pub use bulk_action::{ActionTarget, BulkAction, NoAction};
-pub use client::{Client, SendError};
+pub use client::{Client, SendError, Sending};
 pub use client_body::ClientBody;
 pub use coding::decoded;
 pub use connect::ConnectError;

@@ -91,10 +91,10 @@ where
 fn by_us(cut: &Cut) -> (Vec<Seen>, Vec<u8>) {
     served(cut, |io, log| async move {
         let finish = Finish::default();
-        let service = |request| {
+        let service = |head, body| {
             let log = Arc::clone(&log);
             async move {
-                note(&log, request).await;
+                note(&log, Request::from_parts(head, body)).await;
                 Response::new(NoBody::default())
             }
         };
