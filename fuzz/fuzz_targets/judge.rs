@@ -22,6 +22,7 @@ struct Input {
 
 fuzz_target!(|input: Input| {
     let case = Case {
+        api: &server::MESSAGES,
         method: ["DELETE", "delete", "POST", "GET"][usize::from(input.method % 4)],
         path: input.path,
         query: input.query,

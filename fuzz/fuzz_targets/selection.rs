@@ -32,6 +32,7 @@ fuzz_target!(|input: (Option<Vec<u8>>, Vec<u8>, bool)| {
         return;
     }
     let case = Case {
+        api: &server::MESSAGES,
         method: "DELETE",
         path: path.into(),
         query,
