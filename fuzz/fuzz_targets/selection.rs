@@ -4,6 +4,7 @@
 #[path = "../../tests/judging_model/case.rs"]
 mod case;
 #[path = "../../tests/judging_model/server.rs"]
+#[expect(dead_code, reason = "the suite has it know other bulk operations too")]
 mod server;
 
 use case::Case;
