@@ -31,11 +31,11 @@ impl Asked {
         let RequestHead { parts, has, .. } = head;
         let is_http_1_0 = parts.version == Version::HTTP_10;
         let says = |token| has.connection && has_token(&parts.headers, &CONNECTION, token);
+        // Read by its chunks, while somebody before the guard may have read it by its length (RFC 9112 section 6.1).
+        let has_both = has.transfer_encoding && has.content_length;
+        let wants_close = says("close") || (is_http_1_0 && !says("keep-alive"));
         Asked {
-            // Read by its chunks, while somebody before the guard may have read it by its length (RFC 9112 section 6.1).
-            keep_alive: !(has.transfer_encoding && has.content_length)
-                && !says("close")
-                && (!is_http_1_0 || says("keep-alive")),
+            keep_alive: !has_both && !wants_close,
             is_head: parts.method == Method::HEAD,
             is_http_1_0,
             wants_trailers: has.te && has_token(&parts.headers, &TE, "trailers"),

@@ -97,7 +97,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Source::Connection { hint, .. } => hint.clone(),
+            Source::Connection { hint, .. } => *hint,
         }
     }
 }

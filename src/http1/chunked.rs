@@ -138,8 +138,11 @@ const MOST_TRAILERS: usize = 16 * 1024;
 mod tests {
     use super::*;
 
+    /// Content, trailers, and what stands behind them.
+    type Read = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
+
     /// Everything that is read of these bytes when they come in pieces of so many.
-    fn read(bytes: &[u8], piece: usize) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), BadChunks> {
+    fn read(bytes: &[u8], piece: usize) -> Result<Read, BadChunks> {
         let (mut chunked, mut input) = (Chunked::default(), BytesMut::new());
         let (mut content, mut trailers) = (Vec::new(), None);
         let mut pieces = bytes.chunks(piece);

@@ -56,6 +56,7 @@ impl Upload {
     }
 
     /// The same, behind a head that was spelled like this.
+    #[must_use]
     pub fn spelled(self, spelling: Option<Spelling>) -> Self {
         Upload { spelling, ..self }
     }
