@@ -3,10 +3,10 @@
 //! hyper keeps the letter case of field names in a second map beside the headers, which nobody else may look into; it
 //! gives up their order, and takes a hundred fields at most. Here the bytes of a head stay at hand as long as its message
 //! does, so that letter case and order cost no more than reading them again. Heads are read by `httparse`, as hyper's
-//! are; what is said about a message's length is in [`framing`], on one page. HTTP/2 is hyper's.
+//! are; what is said about a message's length stands in `framing`, on one page. HTTP/2 is hyper's.
 //!
-//! [`serve`] is a server's side of a connection, [`Link`] and [`Sending`] are a client's. Neither knows of timeouts:
-//! whoever polls them does.
+//! [`serve`] is a server's side of a connection, [`Exchange`] a client's. How long a message may take is for whoever polls
+//! them; [`serve`] itself only bounds how long it reads on behind an answer.
 
 mod answer;
 mod body;
