@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response};
 use tower::Service;
@@ -23,7 +23,7 @@ use crate::audit::Outcome;
 use crate::policy::{Code, Permit, Refusal};
 use crate::qstash::listing::chunks;
 use crate::qstash::operation::Operation;
-use crate::upstream::{Lent, whole};
+use crate::upstream::{Lent, read_to_end};
 
 /// See the module.
 #[derive(Clone)]
@@ -200,15 +200,15 @@ impl Sending {
         }
         let (head, body) = reply.response.into_parts();
         let coding = head.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
-        let body = match body {
-            ReplyBody::Stream(download) => tokio::time::timeout(self.within, whole(download, answer::MOST)).await,
-            ReplyBody::Own(_) | ReplyBody::Read(_) | ReplyBody::Masked(_) => Ok(Ok(Bytes::new())),
+        let mut text = BytesMut::new();
+        let is_whole = match body {
+            ReplyBody::Stream(download) => {
+                let reading = read_to_end(download, answer::MOST, &mut text);
+                matches!(tokio::time::timeout(self.within, reading).await, Ok(Ok(())))
+            }
+            ReplyBody::Own(_) | ReplyBody::Read(_) | ReplyBody::Masked(_) => true,
         };
-        let answered = match body {
-            Ok(Ok(body)) => answer::read(&body, coding),
-            Ok(Err(_)) | Err(_) => Answered::default(),
-        };
-        Met::of(head.status.as_u16(), &answered)
+        Met::of(head.status.as_u16(), &answer::read(&text, coding), is_whole)
     }
 
     /// The answer where not all went well, with what is true of all of it.
@@ -246,10 +246,10 @@ impl Met {
     }
 
     /// What an answer says. A cancel by ids is done when it is answered (QStash API: Bulk cancel): an answer that leaves
-    /// open what became of it tells nothing.
-    fn of(status: u16, answered: &Answered) -> Self {
+    /// open what became of it tells nothing, and so does one that did not come to its end.
+    fn of(status: u16, answered: &Answered, is_whole: bool) -> Self {
         let fate = match (status, answered.cancelled, &answered.action_id) {
-            (200..=299, Some(cancelled), None) => Fate::Cancelled(cancelled),
+            (200..=299, Some(cancelled), None) if is_whole => Fate::Cancelled(cancelled),
             (401 | 403 | 404 | 405 | 412, ..) => Fate::Refused,
             _ => Fate::Unknown,
         };
@@ -257,12 +257,13 @@ impl Met {
         let but = match (status, goes_on) {
             (300.., _) => "",
             (_, Some(_)) => " and goes on",
+            (_, None) if !is_whole => ", and the answer did not come to its end",
             (_, None) => " without a number",
         };
         Met {
             fate,
             status: Some(status),
-            said: answered.cancelled.filter(|_| status < 300),
+            said: answered.cancelled,
             action_id: goes_on.cloned(),
             why: format!("QStash answered {status}{but}"),
         }
@@ -299,7 +300,9 @@ mod tests {
             (429, &nothing, Fate::Unknown),
             (500, &number, Fate::Unknown),
         ] {
-            assert_eq!(Met::of(status, answered).fate, fate, "{status} {answered:?}");
+            assert_eq!(Met::of(status, answered, true).fate, fate, "{status} {answered:?}");
         }
+        assert_eq!(Met::of(200, &number, false).fate, Fate::Unknown);
+        assert_eq!(Met::of(403, &nothing, false).fate, Fate::Refused);
     }
 }
