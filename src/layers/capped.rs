@@ -229,6 +229,7 @@ impl Sending {
             action_id: met.action_id,
             result: Some(result),
             part,
+            ..Answered::default()
         }));
         reply
     }
@@ -248,23 +249,23 @@ impl Met {
     /// What an answer says. A cancel by ids is done when it is answered (QStash API: Bulk cancel): an answer that leaves
     /// open what became of it tells nothing, and so does one that did not come to its end.
     fn of(status: u16, answered: &Answered, is_whole: bool) -> Self {
-        let fate = match (status, answered.cancelled, &answered.action_id) {
-            (200..=299, Some(cancelled), None) if is_whole => Fate::Cancelled(cancelled),
+        let goes_on = answered.action_id.is_some() || answered.goes_on_unnamed;
+        let fate = match (status, answered.cancelled, goes_on) {
+            (200..=299, Some(cancelled), false) if is_whole => Fate::Cancelled(cancelled),
             (401 | 403 | 404 | 405 | 412, ..) => Fate::Refused,
             _ => Fate::Unknown,
         };
-        let goes_on = answered.action_id.as_ref();
         let but = match (status, goes_on) {
             (300.., _) => "",
-            (_, Some(_)) => " and goes on",
-            (_, None) if !is_whole => ", and the answer did not come to its end",
-            (_, None) => " without a number",
+            (_, true) => " and goes on",
+            (_, false) if !is_whole => ", and the answer did not come to its end",
+            (_, false) => " without a number",
         };
         Met {
             fate,
             status: Some(status),
             said: answered.cancelled,
-            action_id: goes_on.cloned(),
+            action_id: answered.action_id.clone(),
             why: format!("QStash answered {status}{but}"),
         }
     }
@@ -284,11 +285,16 @@ mod tests {
             action_id: Some("ba_1".to_owned()),
             ..number.clone()
         };
+        let unnamed = Answered {
+            goes_on_unnamed: true,
+            ..number.clone()
+        };
         let nothing = Answered::default();
         for (status, answered, fate) in [
             (200, &number, Fate::Cancelled(3)),
             (202, &number, Fate::Cancelled(3)),
             (202, &goes_on, Fate::Unknown),
+            (202, &unnamed, Fate::Unknown),
             (200, &nothing, Fate::Unknown),
             (302, &number, Fate::Unknown),
             (400, &nothing, Fate::Unknown),
