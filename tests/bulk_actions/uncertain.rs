@@ -100,6 +100,25 @@ fn each_record_comes_with_the_request_that_checks_it() {
     assert_eq!(show(&["--json"], &path), trail.concat());
 }
 
+/// What the trail holds in part would list nothing, and say that nothing went.
+#[test]
+fn what_is_recorded_in_part_is_no_filter_to_check_by() {
+    let upstream = Upstream::answering(|_| crate::support::upstream::answer("500 No", "{}"));
+    let guard = Guard::start(&upstream.url(), UNLIMITED);
+    for filter in [
+        format!("label={}", "x".repeat(1100)),
+        "url=https://user:pass/word@a.example/".to_owned(),
+    ] {
+        assert_eq!(cancel(&guard, &format!("{filter}&count=5")).status(), 500);
+    }
+    let shown = show(&["--uncertain"], &guard.trail_path());
+    let checks: Vec<&str> = shown
+        .lines()
+        .filter_map(|line| line.strip_prefix("  check: "))
+        .collect();
+    assert_eq!(checks, ["GET /v2/bulkActions"; 2], "{shown}");
+}
+
 #[test]
 fn a_cancel_that_takes_longer_than_a_minute_is_uncertain() {
     let upstream = Upstream::answering(|_| {
