@@ -100,6 +100,33 @@ fn each_record_comes_with_the_request_that_checks_it() {
     assert_eq!(show(&["--json"], &path), trail.concat());
 }
 
+/// Ids that the guard listed for a filter are looked for by that filter.
+#[test]
+fn what_was_listed_is_looked_for_by_its_filter() {
+    let of = |filters: Value| json!({"kind": "filter", "ids": ["msg_1", "msg_2"], "ids_total": 2, "filters": filters});
+    let uncertain = json!({"result": "uncertain", "error": "cap_unresolvable"});
+    let trail = [
+        intent(1, 1, &of(json!({"label": ["nightly"]}))),
+        record(2, "outcome", 1, &uncertain),
+        intent(3, 2, &of(json!({"host": ["a.example"]}))),
+        record(4, "outcome", 2, &uncertain),
+    ];
+    let folder = Folder::new();
+    let path = folder.write("audit.jsonl", &trail.concat());
+    let shown = show(&["--uncertain"], &path);
+    let checks: Vec<&str> = shown
+        .lines()
+        .filter_map(|line| line.strip_prefix("  check: "))
+        .collect();
+    assert_eq!(
+        checks,
+        [
+            "GET /v2/logs?state=CANCELLED&label=nightly&fromDate=1795540501000",
+            "GET /v2/logs?state=CANCELLED&fromDate=1795540503000"
+        ]
+    );
+}
+
 /// What the trail holds in part would list nothing, and say that nothing went.
 #[test]
 fn what_is_recorded_in_part_is_no_filter_to_check_by() {

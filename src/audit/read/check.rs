@@ -40,10 +40,10 @@ pub(super) fn request(entry: &Entry, intent_time: Option<&str>) -> Option<String
         if ids.is_empty() && entry.upstream_status == Some(429) {
             return None;
         }
-        let filters = if ids.is_empty() {
-            filters(selection)?
-        } else {
-            String::new()
+        // Ids alone are found by no filter; those that were listed for one are.
+        let filters = match filters(selection) {
+            None if ids.is_empty() => return None,
+            filters => filters.unwrap_or_default(),
         };
         Some(format!("/v2/logs?state=CANCELLED{filters}&fromDate={since}"))
     });
