@@ -15,6 +15,8 @@ pub(crate) struct Answered {
     pub(crate) cancelled: Option<u64>,
     /// `actionId`: the bulk action that goes on.
     pub(crate) action_id: Option<String>,
+    /// Whether a bulk action goes on whose id cannot be recorded or asked for.
+    pub(crate) goes_on_unnamed: bool,
     /// What became of the request, where whoever sent it knows that better than one answer tells.
     pub(crate) result: Option<Outcome>,
     /// The last of the cancels that the guard sent in the place of the request, where not all went well.
@@ -43,10 +45,16 @@ pub(crate) fn read_of(operation: Operation, body: &[u8], coding: Option<&[u8]>) 
     let answer = decoded(body, coding, most(operation)).and_then(|plain| serde_json::from_slice::<Value>(&plain).ok());
     let answer = answer.unwrap_or_default();
     // Each field by itself: one that is odd hides no other.
-    let id = answer["actionId"].as_str();
+    let (goes_on, id) = match &answer["actionId"] {
+        Value::Null => (false, None),
+        Value::String(id) => (!id.is_empty(), Some(id)),
+        _ => (true, None),
+    };
+    let action_id = id.filter(|id| goes_on && id.len() <= MOST_ID).cloned();
     Answered {
         cancelled: number(operation, &answer),
-        action_id: id.filter(|id| !id.is_empty() && id.len() <= MOST_ID).map(str::to_owned),
+        goes_on_unnamed: goes_on && action_id.is_none(),
+        action_id,
         ..Answered::default()
     }
 }
@@ -119,13 +127,17 @@ mod tests {
     fn an_odd_field_hides_no_other() {
         let of = |body: &[u8]| {
             let answered = read(body, None);
-            (answered.cancelled, answered.action_id)
+            (answered.cancelled, answered.action_id, answered.goes_on_unnamed)
         };
-        assert_eq!(of(br#"{"cancelled": 5000, "actionId": 7}"#), (Some(5000), None));
-        assert_eq!(of(br#"{"cancelled": 5000.0}"#), (Some(5000), None));
+        assert_eq!(of(br#"{"cancelled": 5000, "actionId": 7}"#), (Some(5000), None, true));
+        assert_eq!(of(br#"{"cancelled": 5000.0}"#), (Some(5000), None, false));
+        assert_eq!(of(br#"{"cancelled": 5, "actionId": ""}"#), (Some(5), None, false));
+        assert_eq!(of(br#"{"cancelled": 5, "actionId": null}"#), (Some(5), None, false));
+        let long = format!(r#"{{"cancelled": 5, "actionId": "{}"}}"#, "x".repeat(MOST_ID + 1));
+        assert_eq!(of(long.as_bytes()), (Some(5), None, true));
         assert_eq!(
             of(br#"{"cancelled": "x", "actionId": "ba_1"}"#),
-            (None, Some("ba_1".into()))
+            (None, Some("ba_1".into()), false)
         );
     }
 

@@ -205,7 +205,8 @@ impl AuditCancelLayer {
                 *reply.response.body_mut() = body;
             }
             // An upstream that echoes the token in place of an id gets it into no record.
-            answered.action_id.take_if(|id| credential.as_ref().is_some_and(|token| token.is_in(id)));
+            let echo = |id: &mut String| credential.as_ref().is_some_and(|token| token.is_in(id));
+            answered.goes_on_unnamed |= answered.action_id.take_if(echo).is_some();
             guarded.part = answered.part;
             // What more went than was allowed closes the cap at once, before anything is written.
             let overran = guarded.held_against(&Said::from(&answered), self.tell());

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response};
 use tower::Service;
@@ -23,7 +23,7 @@ use crate::audit::Outcome;
 use crate::policy::{Code, Permit, Refusal};
 use crate::qstash::listing::chunks;
 use crate::qstash::operation::Operation;
-use crate::upstream::{Lent, whole};
+use crate::upstream::{Lent, read_to_end};
 
 /// See the module.
 #[derive(Clone)]
@@ -200,15 +200,15 @@ impl Sending {
         }
         let (head, body) = reply.response.into_parts();
         let coding = head.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
-        let body = match body {
-            ReplyBody::Stream(download) => tokio::time::timeout(self.within, whole(download, answer::MOST)).await,
-            ReplyBody::Own(_) | ReplyBody::Read(_) | ReplyBody::Masked(_) => Ok(Ok(Bytes::new())),
+        let mut text = BytesMut::new();
+        let is_whole = match body {
+            ReplyBody::Stream(download) => {
+                let reading = read_to_end(download, answer::MOST, &mut text);
+                matches!(tokio::time::timeout(self.within, reading).await, Ok(Ok(())))
+            }
+            ReplyBody::Own(_) | ReplyBody::Read(_) | ReplyBody::Masked(_) => true,
         };
-        let answered = match body {
-            Ok(Ok(body)) => answer::read(&body, coding),
-            Ok(Err(_)) | Err(_) => Answered::default(),
-        };
-        Met::of(head.status.as_u16(), &answered)
+        Met::of(head.status.as_u16(), &answer::read(&text, coding), is_whole)
     }
 
     /// The answer where not all went well, with what is true of all of it.
@@ -229,6 +229,7 @@ impl Sending {
             action_id: met.action_id,
             result: Some(result),
             part,
+            ..Answered::default()
         }));
         reply
     }
@@ -246,24 +247,25 @@ impl Met {
     }
 
     /// What an answer says. A cancel by ids is done when it is answered (QStash API: Bulk cancel): an answer that leaves
-    /// open what became of it tells nothing.
-    fn of(status: u16, answered: &Answered) -> Self {
-        let fate = match (status, answered.cancelled, &answered.action_id) {
-            (200..=299, Some(cancelled), None) => Fate::Cancelled(cancelled),
+    /// open what became of it tells nothing, and so does one that did not come to its end.
+    fn of(status: u16, answered: &Answered, is_whole: bool) -> Self {
+        let goes_on = answered.action_id.is_some() || answered.goes_on_unnamed;
+        let fate = match (status, answered.cancelled, goes_on) {
+            (200..=299, Some(cancelled), false) if is_whole => Fate::Cancelled(cancelled),
             (401 | 403 | 404 | 405 | 412, ..) => Fate::Refused,
             _ => Fate::Unknown,
         };
-        let goes_on = answered.action_id.as_ref();
         let but = match (status, goes_on) {
             (300.., _) => "",
-            (_, Some(_)) => " and goes on",
-            (_, None) => " without a number",
+            (_, true) => " and goes on",
+            (_, false) if !is_whole => ", and the answer did not come to its end",
+            (_, false) => " without a number",
         };
         Met {
             fate,
             status: Some(status),
-            said: answered.cancelled.filter(|_| status < 300),
-            action_id: goes_on.cloned(),
+            said: answered.cancelled,
+            action_id: answered.action_id.clone(),
             why: format!("QStash answered {status}{but}"),
         }
     }
@@ -283,11 +285,16 @@ mod tests {
             action_id: Some("ba_1".to_owned()),
             ..number.clone()
         };
+        let unnamed = Answered {
+            goes_on_unnamed: true,
+            ..number.clone()
+        };
         let nothing = Answered::default();
         for (status, answered, fate) in [
             (200, &number, Fate::Cancelled(3)),
             (202, &number, Fate::Cancelled(3)),
             (202, &goes_on, Fate::Unknown),
+            (202, &unnamed, Fate::Unknown),
             (200, &nothing, Fate::Unknown),
             (302, &number, Fate::Unknown),
             (400, &nothing, Fate::Unknown),
@@ -299,7 +306,9 @@ mod tests {
             (429, &nothing, Fate::Unknown),
             (500, &number, Fate::Unknown),
         ] {
-            assert_eq!(Met::of(status, answered).fate, fate, "{status} {answered:?}");
+            assert_eq!(Met::of(status, answered, true).fate, fate, "{status} {answered:?}");
         }
+        assert_eq!(Met::of(200, &number, false).fate, Fate::Unknown);
+        assert_eq!(Met::of(403, &nothing, false).fate, Fate::Refused);
     }
 }

@@ -55,11 +55,8 @@ pub(super) async fn collect(operation: Operation, reply: &mut Reply) -> (Answere
         .headers()
         .get(CONTENT_ENCODING)
         .map(HeaderValue::as_bytes);
-    let answered = if broken {
-        Answered::default()
-    } else {
-        answer::read_of(operation, &text, coding)
-    };
+    // One that broke off behind its text says as much as a whole one, though not that it is all.
+    let answered = answer::read_of(operation, &text, coding);
     (
         Answered { status, ..answered },
         Some(ReplyBody::Read(Box::new((frames, download)))),

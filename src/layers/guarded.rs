@@ -101,7 +101,7 @@ fn outcome(status: Option<u16>, answered: &Answered, error: Option<&str>) -> Out
     match (status, error) {
         (_, error) if unsent.contains(&error) => Outcome::Unsent,
         (Some(200..=299), None) if answered.action_id.is_some() => Outcome::Accepted,
-        (Some(200..=299), None) if answered.cancelled.is_some() => Outcome::Completed,
+        (Some(200..=299), None) if answered.cancelled.is_some() && !answered.goes_on_unnamed => Outcome::Completed,
         (Some(401 | 403 | 404 | 405 | 412), None) => Outcome::Refused,
         _ => Outcome::Uncertain,
     }

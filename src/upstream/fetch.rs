@@ -109,8 +109,9 @@ impl Client {
         metrics: &Metrics,
     ) -> Result<Response<Bytes>, FetchError> {
         let (head, body) = self.send_timed(request, RETRIES, metrics).await?.into_parts();
-        let body = whole(body, most).await?;
-        Ok(Response::from_parts(head, body))
+        let mut read = BytesMut::new();
+        read_to_end(body, most, &mut read).await?;
+        Ok(Response::from_parts(head, read.freeze()))
     }
 
     /// [`Client::send`], counted among what the upstream was asked.
@@ -127,13 +128,12 @@ impl Client {
     }
 }
 
-/// Reads an answer's body to its end.
+/// Reads an answer's body into `read`, which has what came so far also where this ends before the answer does.
 ///
 /// # Errors
 /// [`FetchError`], where it is longer than `most` bytes or broke off.
-pub async fn whole(download: Download, most: usize) -> Result<Bytes, FetchError> {
+pub async fn read_to_end(download: Download, most: usize, read: &mut BytesMut) -> Result<(), FetchError> {
     let mut download = pin!(download);
-    let mut read = BytesMut::new();
     while let Some(frame) = std::future::poll_fn(|cx| download.as_mut().poll_frame(cx)).await {
         let frame = frame.map_err(|_| FetchError::Broken)?;
         if let Some(data) = frame.data_ref() {
@@ -143,7 +143,7 @@ pub async fn whole(download: Download, most: usize) -> Result<Bytes, FetchError>
             read.extend_from_slice(data);
         }
     }
-    Ok(read.freeze())
+    Ok(())
 }
 
 /// No token that QStash gives out is shorter, in bytes.

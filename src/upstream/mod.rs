@@ -22,7 +22,7 @@ pub use client::{Client, SendError, Sending};
 pub use client_body::ClientBody;
 pub use coding::decoded;
 pub use connect::ConnectError;
-pub use fetch::{FetchError, Lent, whole};
+pub use fetch::{FetchError, Lent, read_to_end};
 pub use headers::prepare_response;
 pub use number::whole_number;
 pub use settings::{Origin, Scheme, Settings};

@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use socket2::SockRef;
 
-use crate::support::upstream::answer;
+use crate::support::upstream::{answer, broken_off};
 use crate::support::{Gate, Guard, RawRequest, Upstream, assert_denied, redacted, request};
 use crate::{SECRET, UNLIMITED, assert_no_secret, cancel};
 
@@ -228,8 +228,46 @@ fn an_id_that_is_none_is_not_asked_for() {
     let upstream = acting(echo, |_, _| Some(finished(2)));
     let guard = start(&upstream);
     cancel(&guard, "label=a&count=5&async=true");
-    assert_eq!(guard.records_of("outcome")[0]["result"], "completed");
+    assert_eq!(guard.records_of("outcome")[0]["result"], "uncertain");
     assert_no_secret(&guard);
+    // What goes on under no name that can be asked for has not ended.
+    for id in [
+        "7".to_owned(),
+        "[\"ba_1\"]".to_owned(),
+        format!("\"{}\"", "x".repeat(300)),
+    ] {
+        let started: &'static str = format!(r#"{{"cancelled":2,"actionId":{id}}}"#).leak();
+        let guard = start(&Upstream::json(started));
+        assert_eq!(cancel(&guard, "label=a&count=5&async=true").status(), 202);
+        let outcome = guard.records_of("outcome").remove(0);
+        assert_eq!(
+            (&outcome["result"], &outcome["cancelled"]),
+            (&json!("uncertain"), &json!(2)),
+            "{id}"
+        );
+    }
+}
+
+/// The client is told that it is not known; the trail can come to know it.
+#[test]
+fn it_is_followed_behind_an_answer_that_broke_off() {
+    let upstream = Upstream::breaking_off(|request| {
+        if request.line().starts_with("DELETE") {
+            broken_off(STARTED)
+        } else {
+            finished(2)
+        }
+    });
+    let guard = start(&upstream);
+    let answer = cancel(&guard, "label=a&count=5&async=true");
+    assert_eq!((answer.status(), answer.code().as_str()), (502, "upstream_failed"));
+    let outcome = guard.records_of("outcome").remove(0);
+    assert_eq!(
+        (&outcome["result"], &outcome["cancelled"], &outcome["action_id"]),
+        (&json!("uncertain"), &json!(2), &json!("ba_1"))
+    );
+    let record = finish(&guard);
+    assert_eq!((&record["result"], &record["processed"]), (&Value::Null, &json!(2)));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Barrier};
 
 use serde_json::{Value, json};
 
-use crate::support::upstream::answer;
+use crate::support::upstream::{answer, broken_off};
 use crate::support::{Guard, RawRequest, Upstream, assert_denied, assert_forwarded, redacted, wait};
 use crate::{UNLIMITED, cancel, cancel_by_body};
 
@@ -113,6 +113,31 @@ fn a_filter_cancel_that_overruns_closes_filter_cancels_alone() {
     assert_open(&guard, || cancel_by_body(&guard, r#"{"messageIds":["a"]}"#));
     assert_eq!(guard.metric_line(OVERRUNS), 1);
     assert_eq!(guard.verify().0, Some(0));
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_believed_as_far_as_it_came() {
+    let upstream = Upstream::breaking_off(|_| broken_off(r#"{"cancelled":9}"#));
+    let guard = Guard::start(&upstream.url(), UNLIMITED);
+    let answer = cancel(&guard, "label=a&count=5");
+    assert_eq!((answer.status(), answer.code().as_str()), (502, "upstream_failed"));
+    let records = guard.records().split_off(1);
+    let events: Vec<&str> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["intent", "outcome", "cap_overrun"], "{records:#?}");
+    assert_eq!(
+        (
+            &records[1]["result"],
+            &records[1]["cancelled"],
+            &records[2]["cancelled"]
+        ),
+        (&json!("uncertain"), &json!(9), &json!(9))
+    );
+    assert_closed(
+        &upstream,
+        &guard,
+        || cancel(&guard, "label=a&count=5"),
+        &["cap_not_honoured"],
+    );
 }
 
 #[test]

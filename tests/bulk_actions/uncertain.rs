@@ -100,6 +100,81 @@ fn each_record_comes_with_the_request_that_checks_it() {
     assert_eq!(show(&["--json"], &path), trail.concat());
 }
 
+/// A guard that was killed wrote no end, and one with `follow_bulk_actions: false` writes none.
+#[test]
+fn a_bulk_action_whose_end_is_not_recorded_is_one_to_check() {
+    let filter = json!({"kind": "filter", "filters": {"label": ["nightly"]}, "count": 50, "async": true});
+    let accepted = |id: &str| json!({"result": "accepted", "upstream_status": 202, "cancelled": 7, "action_id": id});
+    let trail = [
+        intent(1, 1, &filter),
+        intent(2, 2, &filter),
+        record(3, "outcome", 1, &accepted("ba_1")),
+        record(4, "outcome", 2, &accepted("ba_2")),
+        record(
+            5,
+            "bulk_action_finished",
+            2,
+            &json!({"action_id": "ba_2", "total": 7, "processed": 7}),
+        ),
+    ];
+    let folder = Folder::new();
+    let path = folder.write("audit.jsonl", &trail.concat());
+    let shown = show(&["--uncertain"], &path);
+    let lines: Vec<&str> = shown.lines().skip(1).collect();
+    assert_eq!(lines.len(), 2, "{shown}");
+    assert!(
+        lines[0].contains("accepted") && lines[0].contains("label=nightly"),
+        "{shown}"
+    );
+    assert_eq!(lines[1], "  check: GET /v2/bulkActions/ba_1");
+}
+
+/// Ids that the guard listed for a filter are looked for by that filter.
+#[test]
+fn what_was_listed_is_looked_for_by_its_filter() {
+    let of = |filters: Value| json!({"kind": "filter", "ids": ["msg_1", "msg_2"], "ids_total": 2, "filters": filters});
+    let uncertain = json!({"result": "uncertain", "error": "cap_unresolvable"});
+    let trail = [
+        intent(1, 1, &of(json!({"label": ["nightly"]}))),
+        record(2, "outcome", 1, &uncertain),
+        intent(3, 2, &of(json!({"host": ["a.example"]}))),
+        record(4, "outcome", 2, &uncertain),
+    ];
+    let folder = Folder::new();
+    let path = folder.write("audit.jsonl", &trail.concat());
+    let shown = show(&["--uncertain"], &path);
+    let checks: Vec<&str> = shown
+        .lines()
+        .filter_map(|line| line.strip_prefix("  check: "))
+        .collect();
+    assert_eq!(
+        checks,
+        [
+            "GET /v2/logs?state=CANCELLED&label=nightly&fromDate=1795540501000",
+            "GET /v2/logs?state=CANCELLED&fromDate=1795540503000"
+        ]
+    );
+}
+
+/// What the trail holds in part would list nothing, and say that nothing went.
+#[test]
+fn what_is_recorded_in_part_is_no_filter_to_check_by() {
+    let upstream = Upstream::answering(|_| crate::support::upstream::answer("500 No", "{}"));
+    let guard = Guard::start(&upstream.url(), UNLIMITED);
+    for filter in [
+        format!("label={}", "x".repeat(1100)),
+        "url=https://user:pass/word@a.example/".to_owned(),
+    ] {
+        assert_eq!(cancel(&guard, &format!("{filter}&count=5")).status(), 500);
+    }
+    let shown = show(&["--uncertain"], &guard.trail_path());
+    let checks: Vec<&str> = shown
+        .lines()
+        .filter_map(|line| line.strip_prefix("  check: "))
+        .collect();
+    assert_eq!(checks, ["GET /v2/bulkActions"; 2], "{shown}");
+}
+
 #[test]
 fn a_cancel_that_takes_longer_than_a_minute_is_uncertain() {
     let upstream = Upstream::answering(|_| {

@@ -135,7 +135,7 @@ fn a_chunk_that_fails_ends_it_and_the_answer_says_how_many() {
         (
             |_| b"HTTP/1.1 202 OK\r\nContent-Length: 90\r\nConnection: close\r\n\r\n{\"cancelled\":2".to_vec(),
             "uncertain",
-            "QStash answered 202 without a number",
+            "QStash answered 202, and the answer did not come to its end",
         ),
         (|_| answer("403 No", "{}"), "completed", "QStash answered 403"),
         (|_| answer("404 No", "{}"), "completed", "QStash answered 404"),

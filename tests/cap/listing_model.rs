@@ -14,6 +14,8 @@ pub(crate) struct Wanted {
     pub(crate) queues: Vec<&'static str>,
     pub(crate) hosts: Vec<&'static str>,
     pub(crate) keys: Vec<&'static str>,
+    /// `topicName`, `scheduleId`, `url`, `path` and `callerIp`.
+    pub(crate) others: Vec<(&'static str, Vec<&'static str>)>,
     pub(crate) from: Option<u64>,
     pub(crate) to: Option<u64>,
     pub(crate) count: u64,
@@ -27,7 +29,8 @@ impl Wanted {
             ("host", &self.hosts),
             ("flowControlKey", &self.keys),
         ];
-        let filters = named.into_iter().filter(|(_, values)| !values.is_empty());
+        let others = self.others.iter().map(|(name, values)| (*name, values));
+        let filters = named.into_iter().chain(others).filter(|(_, values)| !values.is_empty());
         Selection {
             filters: filters
                 .map(|(name, values)| (name.to_owned(), values.iter().map(|v| (*v).to_owned()).collect()))
@@ -60,7 +63,20 @@ impl Wanted {
             (&self.hosts, host.map(|host| self.hosts.contains(&host))),
             (&self.keys, text("flowControlKey").map(|key| self.keys.contains(&key))),
         ];
-        let asked = answers.into_iter().filter(|(values, _)| !values.is_empty());
+        let others = self.others.iter().map(|(name, values)| {
+            let path = || text("url").and_then(|url| url.splitn(4, '/').nth(3));
+            let answer = match *name {
+                "topicName" | "scheduleId" => Some(text(name).is_some_and(|text| values.contains(&text))),
+                "path" => path().map(|path| values.contains(&format!("/{path}").as_str())),
+                "callerIp" => text("callerIp").or(text("callerIP")).map(|ip| values.contains(&ip)),
+                _ => text(name).map(|text| values.contains(&text)),
+            };
+            (values, answer)
+        });
+        let asked = answers
+            .into_iter()
+            .chain(others)
+            .filter(|(values, _)| !values.is_empty());
         let answers: Vec<Option<bool>> = asked.map(|(_, answer)| answer).collect();
         if answers.contains(&Some(false)) {
             return Some(false);
@@ -135,6 +151,7 @@ pub(crate) fn hold(bytes: &[u8]) -> usize {
         queues: some(2, "q"),
         hosts: Vec::new(),
         keys: some(4, "k"),
+        others: Vec::new(),
         from: (asked & 8 != 0).then_some(10),
         to: (asked & 16 != 0).then_some(30),
         count: u64::from(count % 8) + 1,

@@ -6,8 +6,8 @@ use std::sync::{Arc, Barrier};
 use serde_json::{Value, json};
 
 use crate::script::{done, listing, waiting};
-use crate::support::upstream::answer;
-use crate::support::{Answer, Gate, Guard, RawRequest, Upstream, assert_denied, redacted, refusal, request, wait};
+use crate::support::upstream::{answer, broken_off};
+use crate::support::{Answer, Gate, Guard, Upstream, assert_denied, redacted, refusal, request, wait};
 use crate::{CHUNKS_OF_TWO, TOKEN, cancelled, delete};
 
 const OVERRUNS: &str = "qstash_guard_cap_overruns_total";
@@ -288,14 +288,50 @@ fn of_cancels_that_race_none_is_sent_once_one_has_overrun() {
 }
 
 #[test]
-fn a_number_in_what_is_no_success_says_nothing() {
-    let respond = |request: &RawRequest| {
-        listing(&[waiting(0..6)], request).unwrap_or_else(|| answer("500 No", r#"{"cancelled":9}"#))
-    };
-    let upstream = Upstream::answering(respond);
-    let guard = Guard::start(&upstream.url(), CHUNKS_OF_TWO);
-    error(&delete(&guard, "/v2/messages?label=a&count=6"));
-    assert_eq!(guard.metric_line(OVERRUNS), 0);
-    assert_eq!(guard.records_of("outcome")[0]["result"], "uncertain");
-    error(&delete(&guard, "/v2/messages?label=a&count=6"));
+fn whatever_goes_with_a_number_it_is_believed_where_it_is_too_large() {
+    let rows: [fn() -> Vec<u8>; 2] = [
+        || answer("500 No", r#"{"cancelled":9}"#),
+        || broken_off(r#"{"cancelled":9}"#),
+    ];
+    for row in rows {
+        let upstream = Upstream::breaking_off(move |request| listing(&[waiting(0..6)], request).unwrap_or_else(row));
+        let guard = Guard::start(&upstream.url(), CHUNKS_OF_TWO);
+        let told = error(&delete(&guard, "/v2/messages?label=a&count=6"));
+        assert!(told.contains("QStash says that it cancelled 9 for 2 ids"), "{told}");
+        let (outcome, overrun) = assert_overran(&guard, 1);
+        // Whether more than that went is not known.
+        assert_eq!(
+            (&outcome["result"], &outcome["cancelled"], &overrun["cancelled"]),
+            (&json!("uncertain"), &json!(9), &json!(9))
+        );
+        refusal(
+            &delete(&guard, "/v2/messages?label=a&count=6"),
+            403,
+            &["cap_not_honoured"],
+        );
+        assert_eq!(cancelled(&upstream).len(), 1);
+    }
+}
+
+#[test]
+fn a_number_in_what_is_no_success_says_nothing_where_it_may_be() {
+    for row in [
+        || answer("500 No", r#"{"cancelled":2}"#),
+        || broken_off(r#"{"cancelled":2}"#),
+    ] {
+        let upstream = Upstream::breaking_off(move |request| listing(&[waiting(0..6)], request).unwrap_or_else(row));
+        let guard = Guard::start(&upstream.url(), CHUNKS_OF_TWO);
+        let told = error(&delete(&guard, "/v2/messages?label=a&count=6"));
+        assert!(
+            told.contains("0 were cancelled") && told.contains("up to 2 more"),
+            "{told}"
+        );
+        assert_eq!(guard.metric_line(OVERRUNS), 0);
+        assert_eq!(guard.records_of("outcome")[0]["result"], "uncertain");
+        assert_eq!(
+            error(&delete(&guard, "/v2/messages?label=a&count=6")),
+            told,
+            "nothing closes"
+        );
+    }
 }

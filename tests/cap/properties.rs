@@ -23,11 +23,20 @@ fn wanted() -> impl Strategy<Value = Wanted> {
         some(&["x.example", "y.example"]),
         some(&["k"]),
     );
-    (filters, dates, 1..9_u64).prop_map(|((labels, queues, hosts, keys), (from, to), count)| Wanted {
+    // One or none of these, so that the whole of them leaves something to be found.
+    let others = proptest::option::of(proptest::sample::select(vec![
+        ("topicName", vec!["t"]),
+        ("scheduleId", vec!["s", "unknown"]),
+        ("url", vec!["https://x.example/p", "https://y.example/p"]),
+        ("path", vec!["/p"]),
+        ("callerIp", vec!["192.0.2.1"]),
+    ]));
+    (filters, others, dates, 1..9_u64).prop_map(|((labels, queues, hosts, keys), others, (from, to), count)| Wanted {
         labels,
         queues,
         hosts,
         keys,
+        others: others.into_iter().collect(),
         from,
         to,
         count,
@@ -59,11 +68,16 @@ fn entry() -> impl Strategy<Value = Value> {
             let mut shown = json!({
                 "messageId": format!("msg_{message}"),
                 "state": STATES[state],
-                "url": format!("https://{}.example/p", if message % 3 == 0 { "y" } else { "x" }),
+                "url": format!("https://{}.example/{}", if message % 3 == 0 { "y" } else { "x" }, if message % 7 == 1 { "q" } else { "p" }),
                 "labels": if message % 4 == 0 { vec!["b"] } else { vec!["a", "c"] },
                 "queueName": if message % 5 == 0 { "r" } else { "q" },
                 "flowControlKey": if message % 6 == 0 { "l" } else { "k" },
+                "scheduleId": if message % 4 == 1 { "r" } else { "s" },
+                "callerIp": if message % 5 == 2 { "192.0.2.2" } else { "192.0.2.1" },
             });
+            if message % 3 != 1 {
+                shown["topicName"] = "t".into();
+            }
             if let Some(time) = time {
                 shown["time"] = time.into();
             }
@@ -73,6 +87,11 @@ fn entry() -> impl Strategy<Value = Value> {
                 2 => shown["labels"] = json!(if other { vec!["b"] } else { vec![] }),
                 3 => drop(shown.as_object_mut().unwrap().remove("queueName")),
                 4 => shown["url"] = "".into(),
+                5 => drop(shown.as_object_mut().unwrap().remove("callerIp")),
+                6 => shown["callerIp"] = Value::Null,
+                7 => shown["callerIP"] = "192.0.2.2".into(),
+                8 => drop(shown.as_object_mut().unwrap().remove("topicName")),
+                9 => shown["scheduleId"] = 7.into(),
                 _ => {}
             }
             shown

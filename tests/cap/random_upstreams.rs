@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::script::{asked, done, entry, page};
-use crate::support::upstream::answer;
+use crate::support::upstream::{answer, broken_off};
 use crate::support::{Guard, RawRequest, Upstream, request};
 use crate::{TOKEN, cancelled};
 
@@ -23,6 +23,10 @@ enum Said {
     Strange(String),
     /// What a cancel of this many would be answered with.
     Number(u64),
+    /// The same in an answer that breaks off behind it.
+    Broken(u64),
+    /// The same in an answer that is no success.
+    Failed(u64),
     Status(u16),
     Garbage(Vec<u8>),
     /// What it should say.
@@ -35,6 +39,8 @@ fn said() -> impl Strategy<Value = Said> {
         1 => any::<String>().prop_map(Said::Strange),
         1 => any::<u64>().prop_map(Said::Number),
         2 => (0..6_u64).prop_map(Said::Number),
+        1 => (0..6_u64).prop_map(Said::Broken),
+        1 => (0..6_u64).prop_map(Said::Failed),
         1 => prop_oneof![Just(200_u16), Just(202), Just(204), Just(302), Just(404), Just(412), Just(429), Just(500)].prop_map(Said::Status),
         1 => vec(any::<u8>(), 0..60).prop_map(Said::Garbage),
         10 => Just(Said::Right),
@@ -57,6 +63,8 @@ impl Said {
             }
             Said::Strange(id) => page(&[entry(id, "CREATED")], None),
             Said::Number(number) => answer("202 Accepted", &json!({"cancelled": number}).to_string()),
+            Said::Broken(number) => broken_off(&json!({"cancelled": number}).to_string()),
+            Said::Failed(number) => answer("500 No", &json!({"cancelled": number}).to_string()),
             Said::Status(204) => b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),
             Said::Status(status) => answer(&format!("{status} So"), "{}"),
             Said::Garbage(bytes) => {
@@ -75,10 +83,12 @@ fn never_more_than_count_ids_are_sent() {
     let numbers: Arc<Mutex<Vec<(u64, u64)>>> = Arc::default();
     let (said_next, number) = (Arc::clone(&script), std::sync::atomic::AtomicUsize::new(0));
     let told = Arc::clone(&numbers);
-    let upstream = Upstream::answering(move |request| {
+    let upstream = Upstream::breaking_off(move |request| {
         let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let said = said_next.lock().unwrap().pop().unwrap_or(Said::Right);
-        if let (true, Said::Number(number)) = (request.line().starts_with("DELETE"), &said) {
+        if let Said::Number(number) | Said::Broken(number) | Said::Failed(number) = &said
+            && request.line().starts_with("DELETE")
+        {
             told.lock().unwrap().push((asked(request) as u64, *number));
         }
         said.answer(number, request)

@@ -70,6 +70,19 @@ impl Upstream {
         })
     }
 
+    /// The same, and closes the connection behind an answer that is shorter than it says.
+    pub fn breaking_off(answer: impl Fn(&RawRequest) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Upstream::with(move |mut connection| {
+            while let Some(request) = connection.read_request() {
+                let answer = answer(&request);
+                let is_short = String::from_utf8_lossy(&answer).contains(SHORT);
+                if connection.stream.write_all(&answer).is_err() || is_short {
+                    return;
+                }
+            }
+        })
+    }
+
     /// Answers every request with 202 and this JSON.
     pub fn json(body: &'static str) -> Self {
         Upstream::answering(move |_| answer("202 Accepted", body))
@@ -212,6 +225,13 @@ pub fn answer(status: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
         .into_bytes()
 }
+
+/// An answer with 202 that ends behind this JSON, and says that there is more.
+pub fn broken_off(body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 202 Accepted\r\n{SHORT}\r\n\r\n{body}").into_bytes()
+}
+
+const SHORT: &str = "Content-Length: 999";
 
 /// The first whole request of these bytes, and its length.
 fn first_request(bytes: &[u8]) -> Option<(RawRequest, usize)> {

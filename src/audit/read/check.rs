@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::entry::Entry;
+use crate::audit::redact::is_partial;
 
 /// The request to send to QStash, `GET /v2/…`, for a record of which the intent was written at `intent_time`. `None`
 /// where QStash has no such request.
@@ -39,10 +40,10 @@ pub(super) fn request(entry: &Entry, intent_time: Option<&str>) -> Option<String
         if ids.is_empty() && entry.upstream_status == Some(429) {
             return None;
         }
-        let filters = if ids.is_empty() {
-            filters(selection)?
-        } else {
-            String::new()
+        // Ids alone are found by no filter; those that were listed for one are.
+        let filters = match filters(selection) {
+            None if ids.is_empty() => return None,
+            filters => filters.unwrap_or_default(),
         };
         Some(format!("/v2/logs?state=CANCELLED{filters}&fromDate={since}"))
     });
@@ -58,7 +59,7 @@ fn left(entry: &Entry, listing: &str) -> String {
         let mut pairs = Vec::new();
         for (name, values) in selection.get("filters")?.as_object()? {
             for value in strings(Some(values))? {
-                if value.ends_with('…') {
+                if is_partial(value) {
                     return None;
                 }
                 pairs.push(format!("{name}={}", encoded(value)));
@@ -89,8 +90,8 @@ fn filters(selection: &Value) -> Option<String> {
             return None;
         }
         for value in values {
-            // One that was cut for the record matches nothing.
-            if value.ends_with('…') {
+            // What the record holds in part matches nothing.
+            if is_partial(value) {
                 return None;
             }
             _ = write!(pairs, "&{name}={}", encoded(value));
@@ -105,7 +106,7 @@ fn strings(values: Option<&Value>) -> Option<Vec<&str>> {
 
 /// Whether a path can end in it.
 fn is_segment(id: &str) -> bool {
-    !id.bytes().all(|byte| byte == b'.') && !id.ends_with('…')
+    !id.bytes().all(|byte| byte == b'.') && !is_partial(id)
 }
 
 fn encoded(text: &str) -> percent_encoding::PercentEncode<'_> {
@@ -163,7 +164,8 @@ mod tests {
         for filters in [
             filters(&json!({"host": ["example.com"]})),
             filters(&json!({"queueName": ["a", "b"]})),
-            filters(&json!({"label": ["cut…"]})),
+            filters(&json!({"label": ["cut…(2000 bytes)"]})),
+            filters(&json!({"url": ["***"]})),
             selection(&json!({"kind": "all"})),
             check(&json!({})).unwrap(),
         ] {
@@ -190,7 +192,10 @@ mod tests {
             "GET /v2/dlq?label=a%26b&label=c&fromDate=7"
         );
         assert_eq!(
-            of("workflows.dlq.bulk_resume", json!({"filters": {"label": ["cut…"]}})),
+            of(
+                "workflows.dlq.bulk_resume",
+                json!({"filters": {"label": ["cut…(2000 bytes)"]}})
+            ),
             "GET /v2/workflows/dlq"
         );
         assert_eq!(

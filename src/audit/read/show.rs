@@ -25,8 +25,8 @@ pub struct Filter {
     pub code: Option<String>,
     /// Those of this operation.
     pub operation: Option<String>,
-    /// Outcomes `uncertain`, intents without an outcome, and bulk actions whose end is not known: each with the request
-    /// that shows what became of it.
+    /// Outcomes `uncertain`, intents without an outcome, and bulk actions whose end is not known or not recorded: each
+    /// with the request that shows what became of it.
     pub uncertain: bool,
 }
 
@@ -98,6 +98,8 @@ pub struct Show {
     /// Intents whose outcome was not read yet, by request and each with its place among all records. Kept only where
     /// uncertain ones are asked for.
     open: HashMap<String, (usize, Record)>,
+    /// Outcomes behind which a bulk action went on whose end was not read yet, in the same way.
+    going_on: HashMap<String, (usize, Record)>,
 }
 
 impl Show {
@@ -108,6 +110,7 @@ impl Show {
             records: Records::new(inputs, options.follow),
             options,
             open: HashMap::new(),
+            going_on: HashMap::new(),
         }
     }
 
@@ -128,14 +131,14 @@ impl Show {
                 uncertain.insert(read, record);
             }
         }
-        let open = std::mem::take(&mut self.open);
+        let (open, going_on) = (std::mem::take(&mut self.open), std::mem::take(&mut self.going_on));
         let mut shown: Vec<(&usize, &Record)> = uncertain.iter().collect();
-        shown.extend(open.values().map(|(at, intent)| (at, intent)));
+        shown.extend(open.values().chain(going_on.values()).map(|(at, record)| (at, record)));
         shown.sort_unstable_by_key(|(at, _)| **at);
         for (_, record) in shown {
             self.show(record, out)?;
         }
-        self.open = open;
+        (self.open, self.going_on) = (open, going_on);
         self.table.flush(out)?;
         out.flush()?;
         Ok(())
@@ -161,8 +164,8 @@ impl Show {
         Ok(())
     }
 
-    /// Keeps an intent for its outcome; gives a record that is uncertain, with what its intent tells. `at` is its place
-    /// among all records.
+    /// Keeps an intent for its outcome, and an outcome for the end of its bulk action; gives a record that is uncertain,
+    /// with what its intent tells. `at` is its place among all records.
     fn matched(&mut self, record: Record, at: usize) -> Option<Record> {
         let id = record.entry.request_id.clone().unwrap_or_default();
         let intent = match record.entry.event.as_str() {
@@ -171,10 +174,21 @@ impl Show {
                 return None;
             }
             "outcome" => self.open.remove(&id),
+            "bulk_action_finished" => {
+                self.going_on.remove(&id);
+                None
+            }
             _ => None,
         };
-        let uncertain = record.entry.result.as_deref() == Some("uncertain");
-        uncertain.then(|| record.with_selection_of(intent.map(|(_, intent)| intent)))
+        let record = record.with_selection_of(intent.map(|(_, intent)| intent));
+        match record.entry.result.as_deref() {
+            Some("uncertain") => Some(record),
+            Some("accepted") => {
+                self.going_on.insert(id, (at, record));
+                None
+            }
+            _ => None,
+        }
     }
 
     fn show(&mut self, record: &Record, out: &mut dyn Write) -> Result<(), ShowError> {
