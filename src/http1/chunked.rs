@@ -115,13 +115,15 @@ impl Chunked {
         let Some(extension) = rest.strip_suffix(b"\r") else {
             return Err(BadChunks);
         };
-        let extension = extension.trim_ascii_start();
+        let blank = extension.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let extension = &extension[blank..];
         if extension.contains(&b'\r') || !(extension.is_empty() || extension.starts_with(b";")) {
             return Err(BadChunks);
         }
         let size = std::str::from_utf8(size).map_err(|_| BadChunks)?;
         let size = u64::from_str_radix(size, 16).map_err(|_| BadChunks)?;
-        self.extensions += extension.len();
+        // What is there in any case is free.
+        self.extensions += rest.len() - 1;
         input.advance(end + 1);
         Ok(Some(size))
     }
@@ -186,6 +188,8 @@ mod tests {
             b"1\r\na\n0\r\n\r\n",
             b"1 2\r\na\r\n0\r\n\r\n",
             b"1;a\rb\r\na\r\n0\r\n\r\n",
+            b"1\r\r\na\r\n0\r\n\r\n",
+            b"1\x0c\r\na\r\n0\r\n\r\n",
             b"11111111111111111\r\n",
             b"0\r\nno colon\r\n\r\n",
             b"0\r\nX : 1\r\n\r\n",

@@ -68,6 +68,8 @@ where
             Err(Unread::Bad(bad)) => return Err(refuse(half, bad).await),
         };
         let mut asked = Asked::of(&head);
+        // What may have changed something is answered as long as there is somebody to read it.
+        let may_half_close = !head.parts.method.is_safe();
         let Ok(length) = framing::of_request(&mut head.parts.headers, head.has, head.parts.version) else {
             return Err(refuse(half, BadHead::Malformed).await);
         };
@@ -76,11 +78,16 @@ where
             let mut answering = pin!(service(head.parts, body));
             poll_fn(|cx| match answering.as_mut().poll(cx) {
                 Poll::Ready(response) => Poll::Ready(Ok(response)),
-                Poll::Pending => lock(&half).poll_left(cx).map(|()| Err(ServeError::Left)),
+                Poll::Pending => lock(&half)
+                    .poll_left(may_half_close, cx)
+                    .map(|()| Err(ServeError::Left)),
             })
             .await?
         };
         asked.keep_alive &= lock(&half).answer() && !finish.is_given();
+        if poll_fn(|cx| lock(&half).poll_go_on(cx)).await.is_err() {
+            return Err(ServeError::Broken);
+        }
         let (head, mut body) = response.into_parts();
         let gets_content = asked.gets_content(head.status);
         let encoder = asked.write_head(head, &body, &mut buffer);
@@ -97,19 +104,18 @@ where
             match written {
                 Poll::Ready(true) => Poll::Ready(Ok(())),
                 Poll::Ready(false) => Poll::Ready(Err(ServeError::Broken)),
-                Poll::Pending => lock(&half).poll_left(cx).map(|()| Err(ServeError::Left)),
+                Poll::Pending => lock(&half)
+                    .poll_left(may_half_close, cx)
+                    .map(|()| Err(ServeError::Left)),
             }
         })
         .await?;
         buffer = output.into_buffer();
         let next_is_found = drain(&half).await;
         // Whoever made the answer holds its request for open as long as this is there.
-        if !next_is_found {
+        if !next_is_found || !asked.keep_alive {
             discard(&half).await;
             return Ok(());
-        }
-        if !asked.keep_alive {
-            return end(&half).await;
         }
         drop(body);
     }
@@ -148,8 +154,11 @@ where
 
 /// Says that nothing more comes.
 async fn end<T: AsyncWrite + Unpin>(half: &Mutex<Half<T>>) -> Result<(), ServeError> {
-    let ended = poll_fn(|cx| Pin::new(&mut lock(half).io).poll_shutdown(cx)).await;
-    ended.map_err(|_| ServeError::Broken)
+    let ended = poll_fn(|cx| Pin::new(&mut lock(half).io).poll_shutdown(cx));
+    match tokio::time::timeout(LONGEST, ended).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(ServeError::Broken),
+    }
 }
 
 /// Tells a client that what it sent is no request.

@@ -1,8 +1,9 @@
 //! How the body that is written is framed.
 
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName,
-    MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE,
+    EXPECT, HOST, HeaderName, MAX_FORWARDS, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -90,20 +91,28 @@ fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-/// Fields that frame, route, authenticate or describe the message that they stand behind.
-static NO_TRAILERS: [HeaderName; 12] = [
+/// Fields that frame, route, authenticate or describe the message that they stand behind, and those of one connection.
+static NO_TRAILERS: [HeaderName; 20] = [
     AUTHORIZATION,
     CACHE_CONTROL,
+    CONNECTION,
     CONTENT_ENCODING,
     CONTENT_LENGTH,
     CONTENT_RANGE,
     CONTENT_TYPE,
+    COOKIE,
+    EXPECT,
     HOST,
     MAX_FORWARDS,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
     SET_COOKIE,
     TE,
     TRAILER,
     TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
 ];
 
 #[cfg(test)]

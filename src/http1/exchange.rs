@@ -1,5 +1,7 @@
 //! A client's side of a connection: one request, and its answer, which may begin before the request has ended.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
@@ -8,6 +10,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::unconstrained;
 
 use super::BodyError;
 use super::decoder::Decoder;
@@ -39,8 +42,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Conversation<T> {
     /// Whether the server has neither ended it nor said anything that nobody asked for. Does not wait; costs no system
     /// call where nothing came.
     pub fn is_open(&mut self) -> bool {
+        // A task that has done much is told to wait without a look (tokio's budget): that would hide what came.
+        let looking = pin!(unconstrained(poll_fn(|cx| self.input.poll_fill(&mut self.io, 0, cx))));
         let mut cx = Context::from_waker(Waker::noop());
-        self.input.is_empty() && self.input.poll_fill(&mut self.io, 0, &mut cx).is_pending()
+        looking.poll(&mut cx).is_pending() && self.input.is_empty()
     }
 }
 
@@ -255,8 +260,9 @@ where
         )
         .map_err(|_| ExchangeError::Failed("its answer's length is none".to_owned()))?;
         self.decoder = Decoder::new(length);
+        let has_both = head.has.transfer_encoding && head.has.content_length;
         let says = |token| head.has.connection && has_token(&head.headers, &CONNECTION, token);
-        self.keep_alive = (head.version == Version::HTTP_11 || says("keep-alive")) && !says("close");
+        self.keep_alive = (head.version == Version::HTTP_11 || says("keep-alive")) && !says("close") && !has_both;
         Ok(Answered {
             status: head.status,
             headers: head.headers,
@@ -276,6 +282,11 @@ where
             self.unwritten = Some(String::new());
         }
         self.decoder.poll_frame((&mut self.over.io, &mut self.over.input), cx)
+    }
+
+    /// Bytes of the request that were written so far.
+    pub fn written(&self) -> u64 {
+        self.outgoing.output.total()
     }
 
     /// Whether the answer's body was read to its end.

@@ -101,7 +101,8 @@ pub(super) fn of_request(headers: &mut HeaderMap, has: Has, version: Version) ->
 /// An answer's, to a request that was HEAD or not.
 ///
 /// # Errors
-/// Where its Content-Length is none, or it has chunks in a version that knows none (RFC 9112 section 6.1).
+/// Where its Content-Length is none, it has chunks in a version that knows none (RFC 9112 section 6.1), or another coding
+/// than chunks, which nobody asked for: its name would be lost on the way.
 pub(super) fn of_response(
     headers: &mut HeaderMap,
     has: Has,
@@ -109,17 +110,25 @@ pub(super) fn of_response(
     status: StatusCode,
     to_head: bool,
 ) -> Result<Length, BadLength> {
+    let said = said(headers, has)?;
+    say_once(headers, has);
     if to_head || !may_have_content(status) {
         return Ok(Length::Exactly(0));
     }
-    let said = said(headers, has)?;
-    say_once(headers, has);
     match said {
-        Said::Chunked | Said::Codings if version == Version::HTTP_10 => Err(BadLength),
-        Said::Nothing | Said::Codings => Ok(Length::UntilClose),
+        Said::Nothing => Ok(Length::UntilClose),
         Said::Exactly(length) => Ok(Length::Exactly(length)),
-        Said::Chunked => Ok(Length::Chunked),
+        Said::Chunked if version != Version::HTTP_10 && is_chunked_alone(headers) => Ok(Length::Chunked),
+        Said::Chunked | Said::Codings => Err(BadLength),
     }
+}
+
+fn is_chunked_alone(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = codings
+        .next()
+        .is_some_and(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    first && codings.next().is_none()
 }
 
 /// Whether answers of this status have content (RFC 9110 section 6.4.1).
@@ -182,7 +191,9 @@ mod tests {
         let of = |lines: &[_]| of_response(&mut headers(lines), ALL, Version::HTTP_11, StatusCode::OK, false);
         assert_eq!(of(&[]), Ok(Length::UntilClose));
         assert_eq!(of(&[("content-length", "3")]), Ok(Length::Exactly(3)));
-        assert_eq!(of(&[("transfer-encoding", "gzip")]), Ok(Length::UntilClose));
+        for coding in ["gzip", "gzip, chunked"] {
+            assert_eq!(of(&[("transfer-encoding", coding)]), Err(BadLength), "{coding}");
+        }
         assert_eq!(
             of(&[("content-length", "3"), ("transfer-encoding", "chunked")]),
             Ok(Length::Chunked)

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use http::Version;
 use http::header::EXPECT;
 use http_body::{Frame, SizeHint};
@@ -25,6 +25,8 @@ pub(super) struct Half<T> {
     go_on: GoOn,
     /// Whether that body broke off.
     broken: bool,
+    /// Whether the client has ended its side and waits for its answer.
+    half_closed: bool,
 }
 
 /// Whether a client waits for `100 Continue` before it sends its body (RFC 9110 section 10.1.1).
@@ -52,6 +54,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
             decoder: Decoder::new(Length::Exactly(0)),
             go_on: GoOn::NotAsked,
             broken: false,
+            half_closed: false,
         }
     }
 
@@ -66,6 +69,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
         let mut came = self.input.0.len();
         loop {
             let input = &mut self.input.0;
+            // Blank lines before a request are none of it (RFC 9112 section 2.2).
+            while let [b'\n', ..] | [b'\r', b'\n', ..] = input[..] {
+                input.advance(if input[0] == b'\r' { 2 } else { 1 });
+            }
+            came = came.min(input.len());
             let fresh = &input[input.len() - came..];
             if came > 0 && (came == input.len() || fresh.contains(&b'\n') || input.len() > max_head) {
                 match head::take_request(input, max_head) {
@@ -74,7 +82,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
                     Err(bad) => return Poll::Ready(Err(Unread::Bad(bad))),
                 }
             }
-            let nothing_yet = input.iter().all(u8::is_ascii_whitespace);
+            let nothing_yet = input.is_empty();
             if finishing && nothing_yet {
                 return Poll::Ready(Ok(None));
             }
@@ -104,13 +112,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
         whole
     }
 
-    /// Ready once the client has left. Looked for only when it has nothing more to send.
-    pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready once the client has left. Looked for only when it has nothing more to send. One that `may_half_close` is
+    /// waited for as long as it is only its own side that it has ended.
+    pub(super) fn poll_left(&mut self, may_half_close: bool, cx: &mut Context<'_>) -> Poll<()> {
         // One whose body broke off is to be told so.
-        if self.broken || !self.decoder.is_done() || !self.input.is_empty() {
+        if self.broken || self.half_closed || !self.decoder.is_done() || !self.input.is_empty() {
             return Poll::Pending;
         }
         match ready!(self.input.poll_fill(&mut self.io, 0, cx)) {
+            Ok(0) if may_half_close => {
+                self.half_closed = true;
+                Poll::Pending
+            }
             Ok(0) | Err(_) => Poll::Ready(()),
             // The next request, early.
             Ok(_) => Poll::Pending,
@@ -122,7 +135,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
         if self.decoder.is_done() {
             return true;
         }
-        if matches!(self.go_on, GoOn::Asked) {
+        if matches!(self.go_on, GoOn::Asked | GoOn::Sending(GO_ON)) {
             self.go_on = GoOn::Withheld;
         }
         !self.broken && !matches!(self.go_on, GoOn::Withheld)
@@ -148,11 +161,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
         Poll::Ready(())
     }
 
-    fn poll_go_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+    /// Says `100 Continue` where that is owed, and to its end where it was begun.
+    pub(super) fn poll_go_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
         if matches!(self.go_on, GoOn::Asked) {
             // One that sends all the same does not wait.
             self.go_on = if self.input.is_empty() {
-                GoOn::Sending(b"HTTP/1.1 100 Continue\r\n\r\n")
+                GoOn::Sending(GO_ON)
             } else {
                 GoOn::NotAsked
             };
@@ -205,3 +219,5 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Reader for Half<T> {
         (self.decoder.size_hint(), self.decoder.is_done())
     }
 }
+
+const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

@@ -1,4 +1,5 @@
-//! Heads: taken apart by `httparse`, strictly, and kept as they were spelled.
+//! Heads: taken apart by `httparse`, and kept as they were spelled. Lines may end with LF alone, as RFC 9112 section 2.2
+//! allows; they are written on with CRLF.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;

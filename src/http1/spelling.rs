@@ -100,13 +100,22 @@ fn is_at(value: &HeaderValue, lines: &[u8], at: usize) -> bool {
 
 /// The same where `in_step` fields were written and the next is another: each line is looked up.
 fn write_out_of_step(headers: &HeaderMap, spelling: &Spelling, in_step: usize, out: &mut Vec<u8>) {
-    let lines: Vec<&[u8]> = spelling.names().collect();
+    // How many lines with a name were passed.
+    let mut passed = HeaderMap::<usize>::with_capacity(headers.keys_len());
     let mut written = in_step;
-    for (at, spelled) in lines.iter().enumerate().skip(in_step) {
+    for (at, spelled) in spelling.names().enumerate() {
         let Ok(name) = HeaderName::from_bytes(spelled) else {
             continue;
         };
-        if let Some(value) = headers.get_all(&name).iter().nth(before(&lines[..at], &name)) {
+        let Some(value) = headers
+            .get_all(&name)
+            .iter()
+            .nth(passed.get(&name).copied().unwrap_or(0))
+        else {
+            continue;
+        };
+        *passed.entry(name).or_insert(0) += 1;
+        if at >= in_step {
             write_field(spelled, value, out);
             written += 1;
         }
@@ -115,16 +124,14 @@ fn write_out_of_step(headers: &HeaderMap, spelling: &Spelling, in_step: usize, o
         return;
     }
     for name in headers.keys() {
-        for value in headers.get_all(name).iter().skip(before(&lines, name)) {
+        for value in headers
+            .get_all(name)
+            .iter()
+            .skip(passed.get(name).copied().unwrap_or(0))
+        {
             write_field(name.as_str().as_bytes(), value, out);
         }
     }
-}
-
-/// How many of these lines have this name.
-fn before(lines: &[&[u8]], name: &HeaderName) -> usize {
-    let name = name.as_str().as_bytes();
-    lines.iter().filter(|line| line.eq_ignore_ascii_case(name)).count()
 }
 
 pub(super) fn write_field(name: &[u8], value: &HeaderValue, out: &mut Vec<u8>) {

@@ -131,6 +131,8 @@ pub struct Download {
     talk: Option<Box<Talk>>,
     spelling: Spelling,
     patience: Patience,
+    /// Bytes of the request that were written when this was last asked for.
+    written: u64,
 }
 
 impl Download {
@@ -139,6 +141,7 @@ impl Download {
             talk: Some(talk),
             spelling,
             patience: Patience::new(idle),
+            written: 0,
         };
         download.release_at_end();
         download
@@ -175,6 +178,12 @@ impl Body for Download {
             return Poll::Ready(None);
         };
         let polled = talk.poll_frame(cx);
+        // An answer may begin before its request has ended: as long as that goes on, nothing stands still.
+        let written = talk.written();
+        if written != me.written {
+            me.written = written;
+            me.patience.restart();
+        }
         let polled = polled.map(|frame| frame.map(|frame| frame.map_err(|_| BodyFault::Broken)));
         let frame = ready!(me.patience.bound(polled, cx));
         match &frame {
@@ -210,6 +219,11 @@ impl Patience {
             timer: None,
             waiting: false,
         }
+    }
+
+    /// Begins to wait anew.
+    fn restart(&mut self) {
+        self.waiting = false;
     }
 
     fn bound<T>(

@@ -17,7 +17,7 @@ pub(crate) fn prepare_request(request: &mut Request<impl Body>, host: &HeaderVal
         join_cookies(headers);
     }
     if chunked {
-        // hyper would send a GET without its body, were the framing left to it.
+        // Whatever the method: a GET may have a body.
         headers.remove(CONTENT_LENGTH);
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }

@@ -15,11 +15,13 @@ use crate::http1::Conversation;
 pub(super) struct Link {
     pub(super) conversation: Conversation<Stream>,
     pub(super) alarm: Alarm,
+    pub(super) is_tls: bool,
 }
 
 impl Link {
     pub(super) fn new(stream: Stream) -> Self {
         Link {
+            is_tls: matches!(stream, Stream::Tls(_)),
             conversation: Conversation::new(stream),
             alarm: Alarm(None),
         }

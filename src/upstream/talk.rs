@@ -18,6 +18,7 @@ use crate::http1::{Answered, BodyError, Exchange, ExchangeError, Outgoing, Progr
 pub(super) struct Talk {
     exchange: Exchange<Stream, Upload>,
     alarm: Alarm,
+    is_tls: bool,
     pool: Pool,
     deadline: Instant,
     timeout: Duration,
@@ -38,12 +39,14 @@ impl Talk {
         let Link {
             mut conversation,
             alarm,
+            is_tls,
         } = link;
         let spelling = request.body_mut().take_spelling();
         let outgoing = Outgoing::new(request, spelling.as_ref(), &mut conversation);
         Box::new(Talk {
             exchange: Exchange::new(conversation, outgoing),
             alarm,
+            is_tls,
             pool,
             deadline: Instant::now() + timeout,
             timeout,
@@ -56,6 +59,7 @@ impl Talk {
         Box::new(Talk {
             exchange: Exchange::new(link.conversation, self.exchange.into_outgoing()),
             alarm: link.alarm,
+            is_tls: link.is_tls,
             pool: self.pool,
             deadline: Instant::now() + self.timeout,
             timeout: self.timeout,
@@ -67,6 +71,10 @@ impl Talk {
     pub(super) fn poll_head(&mut self, max_head: usize, cx: &mut Context<'_>) -> Poll<Result<Answered, Tried>> {
         if let Poll::Ready(answered) = self.exchange.poll_head(max_head, cx) {
             return Poll::Ready(answered.map_err(|error| match error {
+                // What TLS was given may have gone in part, whatever it says.
+                ExchangeError::Unsent if self.is_tls => {
+                    Tried::Failed(SendError::Failed("its TLS connection broke".to_owned()))
+                }
                 ExchangeError::Unsent => Tried::Unsent,
                 ExchangeError::Failed(error) => Tried::Failed(SendError::Failed(error)),
                 ExchangeError::Body(fault) => Tried::Failed(SendError::Body(fault)),
@@ -98,6 +106,11 @@ impl Talk {
         self.exchange.poll_frame(cx)
     }
 
+    /// Bytes of the request that were written so far.
+    pub(super) fn written(&self) -> u64 {
+        self.exchange.written()
+    }
+
     /// Whether the answer has ended.
     pub(super) fn is_end(&self) -> bool {
         self.exchange.is_end()
@@ -111,8 +124,11 @@ impl Talk {
     /// Gives the connection back to its pool, where it may be used again.
     pub(super) fn release(self) {
         if let Some(conversation) = self.exchange.end() {
-            let alarm = self.alarm;
-            self.pool.put(Link { conversation, alarm });
+            self.pool.put(Link {
+                conversation,
+                alarm: self.alarm,
+                is_tls: self.is_tls,
+            });
         }
     }
 }

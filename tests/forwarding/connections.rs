@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::mpsc;
 
+use crate::support::upstream::answer;
 use crate::support::{Client, Guard, PATIENCE, RawRequest, Upstream};
 
 #[test]
@@ -161,4 +162,17 @@ fn many_clients_are_served_at_once() {
     assert_eq!(guard.metric_line("qstash_guard_connections"), 64);
     drop(clients);
     crate::support::wait::until(|| guard.metric_line("qstash_guard_connections"), |open| *open == 0);
+}
+
+#[test]
+fn an_answer_arrives_whole_though_more_was_sent_behind_a_request_that_says_close() {
+    let long = "x".repeat(3_000_000);
+    let upstream = Upstream::answering(move |_| answer("200 OK", &long));
+    let guard = Guard::start(&upstream.url(), "");
+    let mut client = Client::connect(guard.address);
+    let more = "GET /v2/logs HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2000);
+    client.send(format!(
+        "GET /v2/logs HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n{more}"
+    ));
+    assert_eq!(client.answer().body.len(), 3_000_000);
 }

@@ -203,3 +203,19 @@ fn a_refused_client_is_not_told_to_continue() {
     assert_eq!(String::from_utf8_lossy(&start), "HTTP/1.1 403");
     upstream.assert_untouched();
 }
+
+#[test]
+fn fields_of_a_connection_are_no_trailers() {
+    let upstream = Upstream::json("{}");
+    let guard = Guard::start(&upstream.url(), "");
+    let mut client = Client::connect(guard.address);
+    client.send(
+        "POST /v2/publish/a HTTP/1.1\r\nHost: a\r\nTrailer: Connection, Upgrade, X-A\r\nTransfer-Encoding: chunked\r\n\r\n\
+         1\r\na\r\n0\r\nConnection: close\r\nUpgrade: h2c\r\nX-A: 1\r\n\r\n",
+    );
+    assert_eq!(client.answer().status(), 202);
+    assert_eq!(
+        String::from_utf8(upstream.request().body).unwrap(),
+        "1\r\na\r\n0\r\nx-a: 1\r\n\r\n"
+    );
+}

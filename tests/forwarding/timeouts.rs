@@ -203,3 +203,29 @@ fn a_client_that_reads_nothing_is_given_up() {
     client.send("GET /v2/logs HTTP/1.1\r\nHost: a\r\n\r\n");
     gone.recv_timeout(PATIENCE).unwrap();
 }
+
+#[test]
+fn an_upload_that_goes_on_behind_an_early_head_is_no_body_that_stands_still() {
+    let upstream = Upstream::with(|mut connection| {
+        connection.read_some().unwrap();
+        connection
+            .stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+            .unwrap();
+        if connection.read_request().is_some() {
+            connection.stream.write_all(b"{}").unwrap();
+        }
+    });
+    let guard = Guard::start(&upstream.url(), "resources: {body_idle_timeout: 1s}");
+    let mut client = Client::connect(guard.address);
+    client.send("POST /v2/publish/a HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");
+    // Longer than the timeout in all, and never as long between two bytes.
+    for _ in 0..8 {
+        std::thread::park_timeout(std::time::Duration::from_millis(300));
+        client.stream.write_all(b"a").unwrap();
+    }
+    assert_eq!(
+        client.read_answer(true).map(|answer| answer.text()),
+        Some("{}".to_owned())
+    );
+}

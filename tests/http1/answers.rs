@@ -109,3 +109,19 @@ fn most_answers_of_the_grammar_are_answers() {
     assert_eq!((status, content.body.as_deref()), (StatusCode::OK, Some(&b"abc"[..])));
     assert_eq!(seen, by_hyper(&cut, &Method::GET));
 }
+
+#[test]
+fn a_connection_that_said_something_is_not_open_however_much_its_task_did() {
+    run(async {
+        for spends in [false, true] {
+            let (ours, mut theirs) = duplex(1024);
+            let mut conversation = Conversation::new(ours);
+            let late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+            tokio::io::AsyncWriteExt::write_all(&mut theirs, late).await.unwrap();
+            while spends && tokio::task::coop::has_budget_remaining() {
+                tokio::task::coop::consume_budget().await;
+            }
+            assert!(!conversation.is_open(), "spent: {spends}");
+        }
+    });
+}

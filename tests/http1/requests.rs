@@ -167,3 +167,56 @@ proptest! {
         by_us(&(bytes, Vec::new()));
     }
 }
+
+#[test]
+fn a_chunks_size_ends_with_its_crlf() {
+    for size in ["3\r", "3\u{c}", "3\r;x"] {
+        let bytes =
+            format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\nabc\r\n0\r\n\r\n");
+        let cut = (bytes.into_bytes(), Vec::new());
+        assert_eq!(by_hyper(&cut).0[0].content.body, None, "{size:?}");
+        assert_eq!(by_us(&cut).0[0].content.body, None, "{size:?}");
+    }
+}
+
+#[test]
+fn a_final_answer_is_not_mixed_with_an_interim_one() {
+    let answer = run(async {
+        // The client takes ten bytes before it reads on.
+        let (mut ours, theirs) = duplex(10);
+        let finish = Finish::default();
+        let service = |_, mut body| async move {
+            // Asked for once, and then not waited for.
+            let mut polls = 0;
+            std::future::poll_fn(|cx| {
+                polls += 1;
+                let polled = http_body::Body::poll_frame(Pin::new(&mut body), cx).is_ready();
+                if polled || polls > 1 {
+                    Poll::Ready(())
+                } else {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            })
+            .await;
+            Response::new(NoBody::default())
+        };
+        let serving = serve(theirs, 64 * 1024, &finish, service);
+        let asking = async {
+            let head = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+            tokio::io::AsyncWriteExt::write_all(&mut ours, head).await.unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"\r\n\r\n") || !answer.windows(12).any(|at| at == b"HTTP/1.1 200") {
+                answer.push(ours.read_u8().await.unwrap());
+            }
+            // Whatever comes behind the final head: the client has not sent its body, and leaves.
+            tokio::io::AsyncWriteExt::shutdown(&mut ours).await.unwrap();
+            let _ = ours.read_to_end(&mut answer).await;
+            String::from_utf8(answer).unwrap()
+        };
+        tokio::join!(serving, asking).1
+    });
+    let answer = answer.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&answer);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+    assert_eq!(answer.matches("Continue").count(), 0, "{answer:?}");
+}
