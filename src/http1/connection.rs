@@ -68,8 +68,6 @@ where
             Err(Unread::Bad(bad)) => return Err(refuse(half, bad).await),
         };
         let mut asked = Asked::of(&head);
-        // What may have changed something is answered as long as there is somebody to read it.
-        let may_half_close = !head.parts.method.is_safe();
         let Ok(length) = framing::of_request(&mut head.parts.headers, head.has, head.parts.version) else {
             return Err(refuse(half, BadHead::Malformed).await);
         };
@@ -78,9 +76,7 @@ where
             let mut answering = pin!(service(head.parts, body));
             poll_fn(|cx| match answering.as_mut().poll(cx) {
                 Poll::Ready(response) => Poll::Ready(Ok(response)),
-                Poll::Pending => lock(&half)
-                    .poll_left(may_half_close, cx)
-                    .map(|()| Err(ServeError::Left)),
+                Poll::Pending => lock(&half).poll_left(cx).map(|()| Err(ServeError::Left)),
             })
             .await?
         };
@@ -104,9 +100,7 @@ where
             match written {
                 Poll::Ready(true) => Poll::Ready(Ok(())),
                 Poll::Ready(false) => Poll::Ready(Err(ServeError::Broken)),
-                Poll::Pending => lock(&half)
-                    .poll_left(may_half_close, cx)
-                    .map(|()| Err(ServeError::Left)),
+                Poll::Pending => lock(&half).poll_left(cx).map(|()| Err(ServeError::Left)),
             }
         })
         .await?;

@@ -25,8 +25,6 @@ pub(super) struct Half<T> {
     go_on: GoOn,
     /// Whether that body broke off.
     broken: bool,
-    /// Whether the client has ended its side and waits for its answer.
-    half_closed: bool,
 }
 
 /// Whether a client waits for `100 Continue` before it sends its body (RFC 9110 section 10.1.1).
@@ -54,7 +52,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
             decoder: Decoder::new(Length::Exactly(0)),
             go_on: GoOn::NotAsked,
             broken: false,
-            half_closed: false,
         }
     }
 
@@ -112,18 +109,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
         whole
     }
 
-    /// Ready once the client has left. Looked for only when it has nothing more to send. One that `may_half_close` is
-    /// waited for as long as it is only its own side that it has ended.
-    pub(super) fn poll_left(&mut self, may_half_close: bool, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready once the client has left, or ended its side: nothing tells the one from the other, and whoever gave up
+    /// waiting is the commoner. Looked for only when it has nothing more to send.
+    pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // One whose body broke off is to be told so.
-        if self.broken || self.half_closed || !self.decoder.is_done() || !self.input.is_empty() {
+        if self.broken || !self.decoder.is_done() || !self.input.is_empty() {
             return Poll::Pending;
         }
         match ready!(self.input.poll_fill(&mut self.io, 0, cx)) {
-            Ok(0) if may_half_close => {
-                self.half_closed = true;
-                Poll::Pending
-            }
             Ok(0) | Err(_) => Poll::Ready(()),
             // The next request, early.
             Ok(_) => Poll::Pending,

@@ -225,28 +225,6 @@ fn a_guarded_request_goes_on_without_its_client() {
 }
 
 #[test]
-fn a_client_that_has_ended_its_side_is_told_what_its_cancel_did() {
-    let (go, told) = mpsc::channel::<()>();
-    let told = std::sync::Mutex::new(told);
-    let upstream = Upstream::with(move |mut connection| {
-        while connection.read_request().is_some() {
-            told.lock().unwrap().recv_timeout(PATIENCE).unwrap();
-            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"cancelled\": 3}";
-            connection.stream.write_all(answer).unwrap();
-        }
-    });
-    let guard = Guard::start(&upstream.url(), "");
-    let mut client = Client::connect(guard.address);
-    client.send("DELETE /v2/messages?label=a&count=5 HTTP/1.1\r\nHost: a\r\n\r\n");
-    client.stream.shutdown(std::net::Shutdown::Write).unwrap();
-    upstream.wait_for(1);
-    go.send(()).unwrap();
-    let answer = client.answer();
-    assert_eq!((answer.status(), answer.text().as_str()), (200, "{\"cancelled\": 3}"));
-    assert!(client.is_closed());
-}
-
-#[test]
 fn clients_that_leave_at_once_leave_no_intent_without_its_outcome() {
     let upstream = Upstream::json(r#"{"cancelled":1}"#);
     let guard = Guard::start(&upstream.url(), "rate_limits: []");
