@@ -193,6 +193,44 @@ async fn a_trail_that_was_cut_or_written_anew_is_found() {
 }
 
 #[tokio::test]
+async fn an_unsigned_word_accounts_for_nothing() {
+    let (keys, folder) = trail().await;
+    let whole = fs::read_to_string(folder.file()).expect("read");
+    let lines: Vec<&str> = whole.lines().collect();
+    let hash = |line: &str| LineHash::of(line.as_bytes());
+    let pruned = |seq: u64, prev: LineHash, gone: LineHash| {
+        format!(
+            r#"{{"seq":{seq},"time":"2026-11-24T18:10:12.000000Z","event":"pruned","instance":"guard-a","detail":"audit.jsonl (records 1 to 4, head {gone})","prev":"{prev}"}}"#
+        )
+    };
+    let cannot_tell = |image: &Folder, why: &str| {
+        assert_eq!(image.verify().exit_code(), 0, "the chain alone shows nothing");
+        let report = keys.verify(image);
+        assert_eq!(report.exit_code(), 5, "{report}");
+        assert!(report.to_string().contains(why), "{report}");
+    };
+    // The first records removed by hand, and a line added that says the guard did it.
+    let image = folder.image();
+    let added = pruned(11, hash(lines[9]), hash(lines[3]));
+    fs::write(image.file(), format!("{}\n{added}\n", lines[4..].join("\n"))).expect("written");
+    cannot_tell(
+        &image,
+        "it begins with record 5, and the `pruned` record 11 that accounts",
+    );
+    // All of them, and a trail made up that begins behind the last one that is signed.
+    let made_up = LineHash::of(b"made up");
+    for seq in [11, 12, 50] {
+        let image = folder.image();
+        let prev = if seq == 11 { hash(lines[9]) } else { made_up };
+        fs::write(image.file(), pruned(seq, prev, prev) + "\n").expect("written");
+        cannot_tell(
+            &image,
+            &format!("it begins with record {seq}, and the `pruned` record {seq}"),
+        );
+    }
+}
+
+#[tokio::test]
 async fn checkpoints_that_were_changed_are_found() {
     let (keys, folder) = trail().await;
     let whole = fs::read_to_string(sidecar(&folder)).expect("read");
@@ -268,6 +306,10 @@ async fn checkpoints_come_with_records_and_rotations_and_go_with_old_files() {
             rotated.filter(|name| name.ends_with(ending)).count()
         };
         (count(".gz"), count("")) == (2, 2)
+    });
+    // What was pruned is signed long before the minute is over.
+    wait_until("the checkpoint of the last pruning", || {
+        keys.verify(&folder).exit_code() == 0
     });
     stop(&trail).await;
     let report = keys.verify(&folder);
