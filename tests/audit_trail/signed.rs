@@ -231,6 +231,41 @@ async fn an_unsigned_word_accounts_for_nothing() {
 }
 
 #[tokio::test]
+async fn a_signed_trail_that_is_gone_is_missed() {
+    let (keys, folder) = trail().await;
+    // Another guard's trail in the same folder is whole.
+    let other = Settings {
+        signing_key: Some(keys.private()),
+        ..settings(&folder.0.join("other.jsonl"))
+    };
+    stop(&open_with(&other, &Arc::default()).expect("opened").trail).await;
+    assert_eq!(keys.verify(&folder).exit_code(), 0);
+    fs::remove_file(folder.file()).expect("removed");
+    let report = keys.verify(&folder);
+    assert_eq!(report.exit_code(), 4, "{report}");
+    let text = report.to_string();
+    assert!(
+        text.contains("other: intact") && text.contains("audit: BROKEN"),
+        "{text}"
+    );
+    assert!(
+        text.contains("record 1 was signed, but the trail ends with record 0"),
+        "{text}"
+    );
+    let unchecked = folder.verify();
+    assert_eq!(unchecked.exit_code(), 5, "{unchecked}");
+    assert!(
+        unchecked
+            .to_string()
+            .contains("its checkpoints are here, and none of its records"),
+        "{unchecked}"
+    );
+    // Whoever names a file asks for that trail alone.
+    let inputs = read::inputs(&[folder.0.join("other.jsonl")]).expect("a file");
+    assert_eq!(read::verify(&inputs, None).expect("a report").exit_code(), 0);
+}
+
+#[tokio::test]
 async fn checkpoints_that_were_changed_are_found() {
     let (keys, folder) = trail().await;
     let whole = fs::read_to_string(sidecar(&folder)).expect("read");

@@ -309,6 +309,9 @@ impl Walk {
                      covered by a checkpoint: a guard signs it at once, so look who removed them"
                 ))
             }
+            (None, None, _) if matches!(checkpoints, Checkpoints::Unchecked(_)) => {
+                Verdict::Incomplete("its checkpoints are here, and none of its records".to_owned())
+            }
             _ => Verdict::Intact,
         };
         let open: BTreeMap<u64, Open> = self.open.into_values().map(|open| (open.seq, open)).collect();
