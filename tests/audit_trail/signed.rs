@@ -265,6 +265,44 @@ async fn a_signed_trail_that_is_gone_is_missed() {
     assert_eq!(read::verify(&inputs, None).expect("a report").exit_code(), 0);
 }
 
+/// A guard that rotates between listing and reading has not broken its trail.
+#[tokio::test]
+async fn a_trail_that_is_written_while_it_is_verified_is_not_called_broken() {
+    let (keys, folder) = (Keys::new(), Folder::new());
+    let settings = Settings {
+        max_size: 4096,
+        ..keys.settings(&folder)
+    };
+    let trail = open_with(&settings, &Arc::default()).expect("opened").trail;
+    write(&trail, 40).await;
+    let list = || read::inputs(std::slice::from_ref(&folder.0));
+    let check = |inputs: &read::Inputs| read::verify_signed(inputs, None, Some(&keys.public));
+    let stale = list().expect("files");
+    write(&trail, 60).await;
+    stop(&trail).await;
+    assert_eq!(check(&stale).expect("a report").exit_code(), 4, "as listed before");
+    let mut listed = vec![stale];
+    let mut checked = 0;
+    let report = read::settled(
+        || listed.pop().map_or_else(list, Ok),
+        |inputs| {
+            checked += 1;
+            check(inputs)
+        },
+    );
+    assert_eq!((report.expect("a report").exit_code(), checked), (0, 2));
+    // What is broken stays so, and is read once where nobody writes.
+    fs::remove_file(folder.file()).expect("removed");
+    checked = 0;
+    let report = read::settled(list, |inputs| {
+        checked += 1;
+        check(inputs)
+    });
+    assert_eq!((report.expect("a report").exit_code(), checked), (4, 1));
+    let gone = [folder.0.join("none.jsonl")];
+    assert!(read::settled(|| read::inputs(&gone), check).is_err());
+}
+
 #[tokio::test]
 async fn checkpoints_that_were_changed_are_found() {
     let (keys, folder) = trail().await;
