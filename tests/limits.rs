@@ -117,6 +117,11 @@ fn messages_of_other_bulk_operations_are_charged_alike() {
     let before = guard.records().len();
     let answer = ask("DELETE", "/v2/dlq?label=a&count=51");
     assert_denied(&guard, before, &answer, 403, &["count_over_budget"]);
+    let said = answer.text();
+    assert!(
+        said.contains("The request may take") && !said.contains("cancel"),
+        "{said}"
+    );
 }
 
 #[test]

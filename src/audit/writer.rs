@@ -129,7 +129,14 @@ impl Writer {
                     Err(_) => return,
                 },
                 recv(asked) -> control => match control {
-                    Ok(Control::Write(entry)) => self.write(VecDeque::from([entry])),
+                    Ok(Control::Write(entry)) => {
+                        let is_pruned = entry.record.event == Event::Pruned;
+                        self.write(VecDeque::from([entry]));
+                        // Only a signed one accounts for files that are gone.
+                        if is_pruned && self.failure.is_none() {
+                            self.checkpoint(false);
+                        }
+                    }
                     Ok(Control::Reopen(reply)) => {
                         _ = reply.send(self.reopen());
                         self.shared.stalled.store(false, Ordering::SeqCst);

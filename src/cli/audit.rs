@@ -229,7 +229,10 @@ fn run_stats(args: &StatsArgs) -> Result<(), Fault> {
 
 fn run_verify(args: &VerifyArgs) -> Result<ExitCode, Fault> {
     let keys = args.public_key.as_deref().map(PublicKeys::read).transpose()?;
-    let report = read::verify_signed(&read::inputs(&args.paths)?, args.head, keys.as_ref())?;
+    let report = read::settled(
+        || read::inputs(&args.paths),
+        |inputs| read::verify_signed(inputs, args.head, keys.as_ref()),
+    )?;
     write!(anstream::stdout().lock(), "{report}").map_err(ShowError::Write)?;
     Ok(ExitCode::from(report.exit_code()))
 }

@@ -273,8 +273,8 @@ impl<C: Clock + Clone> Buckets<C> {
             None => (
                 Code::CountOverBudget,
                 format!(
-                    "The cancel may take {cost} messages, and the limit {name} never lets more than {burst} go at \
-                     once; cancel fewer at a time."
+                    "The request may take {cost} messages, and the limit {name} never lets more than {burst} go at \
+                     once; ask for fewer at a time."
                 ),
             ),
         };

@@ -193,6 +193,117 @@ async fn a_trail_that_was_cut_or_written_anew_is_found() {
 }
 
 #[tokio::test]
+async fn an_unsigned_word_accounts_for_nothing() {
+    let (keys, folder) = trail().await;
+    let whole = fs::read_to_string(folder.file()).expect("read");
+    let lines: Vec<&str> = whole.lines().collect();
+    let hash = |line: &str| LineHash::of(line.as_bytes());
+    let pruned = |seq: u64, prev: LineHash, gone: LineHash| {
+        format!(
+            r#"{{"seq":{seq},"time":"2026-11-24T18:10:12.000000Z","event":"pruned","instance":"guard-a","detail":"audit.jsonl (records 1 to 4, head {gone})","prev":"{prev}"}}"#
+        )
+    };
+    let cannot_tell = |image: &Folder, why: &str| {
+        assert_eq!(image.verify().exit_code(), 0, "the chain alone shows nothing");
+        let report = keys.verify(image);
+        assert_eq!(report.exit_code(), 5, "{report}");
+        assert!(report.to_string().contains(why), "{report}");
+    };
+    // The first records removed by hand, and a line added that says the guard did it.
+    let image = folder.image();
+    let added = pruned(11, hash(lines[9]), hash(lines[3]));
+    fs::write(image.file(), format!("{}\n{added}\n", lines[4..].join("\n"))).expect("written");
+    cannot_tell(
+        &image,
+        "it begins with record 5, and the `pruned` record 11 that accounts",
+    );
+    // All of them, and a trail made up that begins behind the last one that is signed.
+    let made_up = LineHash::of(b"made up");
+    for seq in [11, 12, 50] {
+        let image = folder.image();
+        let prev = if seq == 11 { hash(lines[9]) } else { made_up };
+        fs::write(image.file(), pruned(seq, prev, prev) + "\n").expect("written");
+        cannot_tell(
+            &image,
+            &format!("it begins with record {seq}, and the `pruned` record {seq}"),
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_signed_trail_that_is_gone_is_missed() {
+    let (keys, folder) = trail().await;
+    // Another guard's trail in the same folder is whole.
+    let other = Settings {
+        signing_key: Some(keys.private()),
+        ..settings(&folder.0.join("other.jsonl"))
+    };
+    stop(&open_with(&other, &Arc::default()).expect("opened").trail).await;
+    assert_eq!(keys.verify(&folder).exit_code(), 0);
+    fs::remove_file(folder.file()).expect("removed");
+    let report = keys.verify(&folder);
+    assert_eq!(report.exit_code(), 4, "{report}");
+    let text = report.to_string();
+    assert!(
+        text.contains("other: intact") && text.contains("audit: BROKEN"),
+        "{text}"
+    );
+    assert!(
+        text.contains("record 1 was signed, but the trail ends with record 0"),
+        "{text}"
+    );
+    let unchecked = folder.verify();
+    assert_eq!(unchecked.exit_code(), 5, "{unchecked}");
+    assert!(
+        unchecked
+            .to_string()
+            .contains("its checkpoints are here, and none of its records"),
+        "{unchecked}"
+    );
+    // Whoever names a file asks for that trail alone.
+    let inputs = read::inputs(&[folder.0.join("other.jsonl")]).expect("a file");
+    assert_eq!(read::verify(&inputs, None).expect("a report").exit_code(), 0);
+}
+
+/// A guard that rotates between listing and reading has not broken its trail.
+#[tokio::test]
+async fn a_trail_that_is_written_while_it_is_verified_is_not_called_broken() {
+    let (keys, folder) = (Keys::new(), Folder::new());
+    let settings = Settings {
+        max_size: 4096,
+        ..keys.settings(&folder)
+    };
+    let trail = open_with(&settings, &Arc::default()).expect("opened").trail;
+    write(&trail, 40).await;
+    let list = || read::inputs(std::slice::from_ref(&folder.0));
+    let check = |inputs: &read::Inputs| read::verify_signed(inputs, None, Some(&keys.public));
+    let stale = list().expect("files");
+    write(&trail, 60).await;
+    stop(&trail).await;
+    assert_eq!(check(&stale).expect("a report").exit_code(), 4, "as listed before");
+    let mut listed = vec![stale];
+    let mut checked = 0;
+    let report = read::settled(
+        || listed.pop().map_or_else(list, Ok),
+        |inputs| {
+            checked += 1;
+            check(inputs)
+        },
+    );
+    assert_eq!((report.expect("a report").exit_code(), checked), (0, 2));
+    // What is broken stays so, and is read once where nobody writes.
+    fs::remove_file(folder.file()).expect("removed");
+    checked = 0;
+    let report = read::settled(list, |inputs| {
+        checked += 1;
+        check(inputs)
+    });
+    assert_eq!((report.expect("a report").exit_code(), checked), (4, 1));
+    let gone = [folder.0.join("none.jsonl")];
+    assert!(read::settled(|| read::inputs(&gone), check).is_err());
+}
+
+#[tokio::test]
 async fn checkpoints_that_were_changed_are_found() {
     let (keys, folder) = trail().await;
     let whole = fs::read_to_string(sidecar(&folder)).expect("read");
@@ -268,6 +379,10 @@ async fn checkpoints_come_with_records_and_rotations_and_go_with_old_files() {
             rotated.filter(|name| name.ends_with(ending)).count()
         };
         (count(".gz"), count("")) == (2, 2)
+    });
+    // What was pruned is signed long before the minute is over.
+    wait_until("the checkpoint of the last pruning", || {
+        keys.verify(&folder).exit_code() == 0
     });
     stop(&trail).await;
     let report = keys.verify(&folder);

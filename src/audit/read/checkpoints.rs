@@ -28,6 +28,18 @@ pub enum Checkpoints {
     },
 }
 
+impl Checkpoints {
+    /// The number of the newest record that is known to be signed.
+    pub(super) fn covered(&self) -> Option<u64> {
+        match self {
+            Checkpoints::Checked {
+                last: Some((seq, _)), ..
+            } => Some(*seq),
+            _ => None,
+        }
+    }
+}
+
 /// The checkpoints of a trail, those of the first records first. Of each only what is held against the chain is in memory.
 pub(super) struct Signed {
     marks: Vec<Mark>,

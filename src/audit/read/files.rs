@@ -61,7 +61,7 @@ pub struct Inputs {
 /// # Errors
 /// A path is missing or cannot be read.
 pub fn inputs(paths: &[PathBuf]) -> Result<Inputs, ReadError> {
-    let mut torn = Vec::new();
+    let (mut torn, mut signed) = (Vec::new(), Vec::new());
     let mut groups: BTreeMap<(String, PathBuf), Vec<PathBuf>> = BTreeMap::new();
     let mut seen = Vec::new();
     let mut add = |path: PathBuf| -> Result<(), ReadError> {
@@ -98,6 +98,8 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Inputs, ReadError> {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if names::is_torn(&name) {
                 torn.push(file);
+            } else if names::checkpoints_of(&name).is_some() && file.is_file() {
+                signed.push(file);
             } else if names::is_trail(&name) && (file.is_file() || names::compressed(&file).is_file()) {
                 add(file)?;
             }
@@ -116,6 +118,19 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Inputs, ReadError> {
             Some(other) => other.join(chain),
             None => chains.push(chain),
         }
+    }
+    // Signed heads of a trail that is not there at all: all of it was taken away, or is elsewhere.
+    signed.retain(|file| !chains.iter().any(|chain| chain.checkpoints.contains(file)));
+    for file in signed {
+        let file_name = file.file_name().unwrap_or_default().to_string_lossy();
+        let name = names::checkpoints_of(&file_name).unwrap_or_default().to_owned();
+        chains.push(Chain {
+            name,
+            files: Vec::new(),
+            live: None,
+            checkpoints: vec![file],
+            span: (u64::MAX, u64::MAX),
+        });
     }
     Ok(Inputs { chains, torn })
 }

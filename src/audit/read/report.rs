@@ -10,7 +10,8 @@ impl fmt::Display for Report {
         if self.chains.iter().all(|chain| chain.files.is_empty()) {
             writeln!(f, "cannot tell: there are no audit records here")?;
         }
-        for chain in self.chains.iter().filter(|chain| !chain.files.is_empty()) {
+        let is_told = |chain: &&ChainReport| !chain.files.is_empty() || chain.verdict != Verdict::Intact;
+        for chain in self.chains.iter().filter(is_told) {
             chain.fmt(f)?;
         }
         for torn in &self.torn {

@@ -165,8 +165,8 @@ struct Walk {
     head: Head,
     last_time: String,
     records: u64,
-    /// A `pruned` record accounts for what came before the first record.
-    explained: bool,
+    /// The number of the first `pruned` record that accounts for what came before the first record.
+    explained: Option<u64>,
     open: HashMap<String, Open>,
     /// What is held against it.
     signed: Option<Signed>,
@@ -182,7 +182,7 @@ impl Walk {
             head: Head::GENESIS,
             last_time: String::new(),
             records: 0,
-            explained: false,
+            explained: None,
             open: HashMap::new(),
             signed: None,
         }
@@ -261,7 +261,7 @@ impl Walk {
                 .as_ref()
                 .is_some_and(|d| d.contains(&self.before.to_string()))
         {
-            self.explained = true;
+            self.explained.get_or_insert(entry.seq);
         }
         self.note(&entry);
         self.last_time = entry.time;
@@ -287,6 +287,7 @@ impl Walk {
     }
 
     fn report(mut self, chain: &Chain, mut broken: Option<Break>, mut checkpoints: Checkpoints) -> ChainReport {
+        let is_signed = self.signed.is_some();
         if let Some(signed) = self.signed.take()
             && broken.is_none()
         {
@@ -295,13 +296,22 @@ impl Walk {
                 Err(bad) => broken = Some(bad),
             }
         }
-        let starts = self.before == LineHash::GENESIS || self.explained;
-        let verdict = match (broken, &self.first) {
-            (Some(broken), _) => Verdict::Broken(broken),
-            (None, Some((seq, _))) if !starts => Verdict::Incomplete(format!(
+        let verdict = match (broken, &self.first, self.explained) {
+            (Some(broken), ..) => Verdict::Broken(broken),
+            (None, Some((seq, _)), None) if self.before != LineHash::GENESIS => Verdict::Incomplete(format!(
                 "it begins with record {seq}, and no `pruned` record accounts for those before it; name the older \
                  files too, or their folder"
             )),
+            // Whoever removes files by hand can add such a record too, but not sign it.
+            (None, Some((seq, _)), Some(pruned)) if is_signed && checkpoints.covered() < Some(pruned) => {
+                Verdict::Incomplete(format!(
+                    "it begins with record {seq}, and the `pruned` record {pruned} that accounts for those before it is not \
+                     covered by a checkpoint: a guard signs it at once, so look who removed them"
+                ))
+            }
+            (None, None, _) if matches!(checkpoints, Checkpoints::Unchecked(_)) => {
+                Verdict::Incomplete("its checkpoints are here, and none of its records".to_owned())
+            }
             _ => Verdict::Intact,
         };
         let open: BTreeMap<u64, Open> = self.open.into_values().map(|open| (open.seq, open)).collect();

@@ -23,7 +23,7 @@ use crate::audit::trail::Observe;
 /// A checkpoint is written after so many records,
 const RECORDS: u64 = 1000;
 
-/// or once the first record that none covers is so old; and at once when a guard starts, rotates or stops.
+/// or once the first record that none covers is so old; and at once when a guard starts, rotates, prunes or stops.
 const INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long after a failure the same head is tried again.
