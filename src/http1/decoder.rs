@@ -76,13 +76,13 @@ impl Decoder {
                 Decoder::Closed | Decoder::Exactly(0) => return Poll::Ready(None),
                 Decoder::Exactly(left) if input.is_empty() => *left,
                 Decoder::UntilClose if input.is_empty() => u64::MAX,
-                Decoder::UntilClose => return Poll::Ready(Some(Ok(Frame::data(input.0.split().freeze())))),
+                Decoder::UntilClose => return Poll::Ready(Some(Ok(Frame::data(input.bytes.split().freeze())))),
                 Decoder::Exactly(left) => {
-                    let most = usize::try_from(*left).unwrap_or(usize::MAX).min(input.0.len());
+                    let most = usize::try_from(*left).unwrap_or(usize::MAX).min(input.bytes.len());
                     *left -= most as u64;
-                    return Poll::Ready(Some(Ok(Frame::data(input.0.split_to(most).freeze()))));
+                    return Poll::Ready(Some(Ok(Frame::data(input.bytes.split_to(most).freeze()))));
                 }
-                Decoder::Chunked(chunked) => match chunked.next(&mut input.0) {
+                Decoder::Chunked(chunked) => match chunked.next(&mut input.bytes) {
                     Ok(Next::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                     Ok(Next::Trailers(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
                     Ok(Next::End) => return Poll::Ready(None),

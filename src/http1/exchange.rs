@@ -220,7 +220,7 @@ where
         let mut is_new = !self.over.input.is_empty();
         loop {
             if is_new {
-                match head::take_response(&mut self.over.input.0, max_head) {
+                match head::take_response(&mut self.over.input.bytes, max_head) {
                     Ok(Some(head)) if head.status.is_informational() => {
                         // Nothing asked for another protocol, so nothing may switch to one.
                         if head.status == StatusCode::SWITCHING_PROTOCOLS {

@@ -63,9 +63,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<RequestHead>, Unread>> {
         // A head that trickles in is not read from its start with every byte: nothing can have changed without a line.
-        let mut came = self.input.0.len();
+        let mut came = self.input.bytes.len();
         loop {
-            let input = &mut self.input.0;
+            let input = &mut self.input.bytes;
             // Blank lines before a request are none of it (RFC 9112 section 2.2).
             while let [b'\n', ..] | [b'\r', b'\n', ..] = input[..] {
                 input.advance(if input[0] == b'\r' { 2 } else { 1 });
@@ -87,7 +87,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
                 Ok(0) if nothing_yet => return Poll::Ready(Ok(None)),
                 Ok(0) => {
                     // What came since the last line was not looked at yet.
-                    let bad = head::take_request(&mut self.input.0, max_head).err();
+                    let bad = head::take_request(&mut self.input.bytes, max_head).err();
                     return Poll::Ready(Err(bad.map_or(Unread::Broken, Unread::Bad)));
                 }
                 Err(_) => return Poll::Ready(Err(Unread::Broken)),
@@ -99,7 +99,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
     /// Prepares for a request's body; gives it where it came with its head.
     pub(super) fn expect(&mut self, head: &RequestHead, length: Length) -> Option<Bytes> {
         self.decoder = Decoder::new(length);
-        let whole = self.decoder.take_whole(&mut self.input.0);
+        let whole = self.decoder.take_whole(&mut self.input.bytes);
         let RequestHead { parts, has, .. } = head;
         let expected = || parts.headers.get(EXPECT).filter(|_| parts.version != Version::HTTP_10);
         let waits = whole.is_none()
@@ -149,7 +149,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Half<T> {
                 Ok(0) | Err(_) => break,
                 Ok(came) => *left = left.saturating_sub(came as u64),
             }
-            self.input.0.clear();
+            self.input.bytes.clear();
         }
         Poll::Ready(())
     }

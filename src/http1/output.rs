@@ -182,6 +182,8 @@ impl Output {
         }
         self.small.clear();
         self.written = 0;
+        // An empty frame still holds the room that its bytes lay in, which is wanted for the next.
+        self.large = Bytes::new();
         Poll::Ready(Ok(()))
     }
 
