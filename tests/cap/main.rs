@@ -52,7 +52,13 @@ fn cancelled(upstream: &Upstream) -> Vec<Vec<String>> {
             assert!(!ids.contains(['&', '?', '#']), "{line}");
             assert!(request.body.is_empty(), "{request:?}");
             assert!(request.header("content-length").is_empty(), "{request:?}");
-            ids.split(',').map(str::to_owned).collect()
+            let decoded = |id| {
+                percent_encoding::percent_decode_str(id)
+                    .decode_utf8()
+                    .unwrap()
+                    .into_owned()
+            };
+            ids.split(',').map(decoded).collect()
         })
         .collect()
 }
