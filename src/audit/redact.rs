@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::qstash::operation::Operation;
+use crate::qstash::parameters::FILTERS;
 use crate::qstash::query;
 use crate::qstash::selection::{LONGEST_PARAMETER, TOKEN_PARAMETER};
 
@@ -18,30 +19,13 @@ const MAX_LENGTH: usize = 1024;
 /// A name at least this long with nothing but padding for its value may be a token in the wrong place.
 const TOKEN_LIKE_NAME: usize = 16;
 
-/// The parameters of guarded operations, whose values are shown.
+/// The parameters of guarded operations whose values are shown, beside all filters.
 const SHOWN: &[&str] = &[
     "messageIds",
     "dlqIds",
     "workflowRunIds",
-    "messageId",
-    "workflowRunId",
-    "topicName",
-    "queueName",
-    "url",
-    "host",
-    "path",
-    "label",
-    "flowControlKey",
-    "scheduleId",
-    "workflowUrl",
-    "workflowUrlExactMatch",
-    "workflowCreatedAt",
-    "failureFunctionState",
     "fromDate",
     "toDate",
-    "callerIp",
-    "callerIP",
-    "responseStatus",
     "cursor",
     "count",
     "async",
@@ -225,6 +209,7 @@ fn pair(shown: &mut String, raw: &str, of_destination: bool) {
     let known = |name: &str| {
         SHOWN
             .iter()
+            .chain(FILTERS)
             .copied()
             .find(|shown| query::is_named(name.as_bytes(), shown.as_bytes(), false))
     };
